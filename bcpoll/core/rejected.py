@@ -1,0 +1,100 @@
+"""Orders that cannot be carried out: the reasons, and what a person can do about each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Reason(StrEnum):
+    """Why an order is set aside. `REASONS` says what to do about each."""
+
+    MISSING_MEMBER = "missing member"
+    WRONG_TYPE = "wrong type"
+    UNKNOWN_STATUS = "unknown status"
+    LINES_INCOMPLETE = "lines incomplete"
+    TOTALS_DIFFER = "totals differ"
+    FOREIGN_CURRENCY = "foreign currency"
+    AMBIGUOUS_PRODUCT = "ambiguous product"
+    AMBIGUOUS_CUSTOMER = "ambiguous customer"
+    EDITED = "edited after import"
+    LEFT_SALE = "sale left in place"
+    VOID_BY_HAND = "void by hand"
+    POS_REFUSED = "refused by the POS"
+    OUTCOME_UNKNOWN = "outcome unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonText:
+    """What a reason means for the person who mends it, and whether a later try can pass without that person."""
+
+    hint: str
+    may_pass: bool = False
+
+
+REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
+    {
+        Reason.MISSING_MEMBER: ReasonText(
+            hint="BigCommerce sent the order without a member it always has. Open and save the order, then retry."
+        ),
+        Reason.WRONG_TYPE: ReasonText(
+            hint="BigCommerce sent a value that cannot be read. Correct the order in BigCommerce, then retry."
+        ),
+        Reason.UNKNOWN_STATUS: ReasonText(
+            hint="The status is none of the fifteen that BigCommerce documents. Change the order's status, then retry."
+        ),
+        Reason.LINES_INCOMPLETE: ReasonText(
+            hint="BigCommerce sent other lines than the order says it has. Retry; if it stays, open the order.",
+            may_pass=True,
+        ),
+        Reason.TOTALS_DIFFER: ReasonText(
+            hint="Lines, charges and discounts do not add up to the order's total. Correct the order, or set"
+            ' [money] mismatch = "adjust" to close the gap with a visible line, then retry.'
+        ),
+        Reason.FOREIGN_CURRENCY: ReasonText(
+            hint="The POS keeps its books in one currency. Enter this sale by hand and dismiss the order."
+        ),
+        Reason.AMBIGUOUS_PRODUCT: ReasonText(
+            hint="Several products of the POS go by this code. Give each its own code in the POS, then retry.",
+            may_pass=True,
+        ),
+        Reason.AMBIGUOUS_CUSTOMER: ReasonText(
+            hint="Several customers of the POS fit. Merge them in the POS, then retry.", may_pass=True
+        ),
+        Reason.EDITED: ReasonText(
+            hint="The order was edited after its sale was written. Correct the sale by hand and dismiss this, or set"
+            ' [sync] edits = "replace" and retry.'
+        ),
+        Reason.LEFT_SALE: ReasonText(
+            hint="The order went back to a status that is not imported; its sale was left as it is. Void the sale in"
+            " the POS if it should go, then dismiss this."
+        ),
+        Reason.VOID_BY_HAND: ReasonText(
+            hint="The POS did not void the sale. Void it by hand in the POS, then retry.", may_pass=True
+        ),
+        Reason.POS_REFUSED: ReasonText(
+            hint="The POS refused the write; its answer is in the detail. Mend the cause, then retry.", may_pass=True
+        ),
+        Reason.OUTCOME_UNKNOWN: ReasonText(
+            hint="The POS gave no clear answer. Look whether the sale is in its sales history; it is looked up again"
+            " at the start of every run.",
+            may_pass=True,
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An order that cannot be carried out, and why. `field` names the member, `detail` the value or both sums."""
+
+    order_id: int
+    """0 where not even the id could be read."""
+    reason: Reason
+    field: str
+    detail: str
+
+    @property
+    def hint(self) -> str:
+        """What a person can do about it."""
+        return REASONS[self.reason].hint

@@ -1,0 +1,176 @@
+"""What the POS should hold for an order, what it was given so far, and the actions between the two.
+
+Records only: `translate` makes `Desired`, the ledger keeps `Applied`, `plan` makes `Plan`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from bcpoll.core.money import ZERO
+from bcpoll.core.order import Address
+from bcpoll.core.rejected import Rejected
+from bcpoll.core.shop import Register
+
+
+class SaleState(StrEnum):
+    """The states of a sale that bcpoll writes."""
+
+    PENDING = "pending"
+    CLOSED = "closed"
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleLine:
+    """One line of a sale: net unit price and unit tax with five decimals, product by code."""
+
+    code: str
+    quantity: int
+    unit_price: Decimal
+    unit_tax: Decimal
+    tax_id: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One tender of a sale."""
+
+    type_id: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """Who bought: the keys to find the customer by, and what to create it from."""
+
+    key: str
+    """`customer:<BigCommerce id>` or, for a guest, `email:<address>`."""
+    code: str
+    """The customer code that a created customer gets."""
+    email: str
+    address: Address
+    opt_in: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductDraft:
+    """A product to create because the POS has none under this code."""
+
+    code: str
+    name: str
+    unit_price: Decimal
+    tax_id: str
+    is_charge: bool
+    product_id: int = 0
+    """BigCommerce's ids, to read what is left in stock; 0 for a charge or a custom product."""
+    variant_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sale:
+    """A sale as it should stand in the POS, but for its id, which the plan gives it."""
+
+    order_id: int
+    state: SaleState
+    attributes: tuple[str, ...]
+    register: Register
+    author_id: str
+    date: datetime
+    note: str
+    lines: tuple[SaleLine, ...]
+    payments: tuple[Payment, ...]
+    buyer: Buyer | None
+    total: Decimal
+    tax: Decimal
+
+
+class DesiredState(StrEnum):
+    """What is wanted of the POS for an order, in one word."""
+
+    NOT_IMPORTED = "not_imported"
+    UNPAID = "unpaid"
+    PAID = "paid"
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What the POS should hold for an order. `sale` is None only where nothing is imported."""
+
+    order_id: int
+    state: DesiredState
+    sale: Sale | None = None
+    products: tuple[ProductDraft, ...] = ()
+    """A draft for every code on the sale, in case the POS has no product under it."""
+    content: str = ""
+    """Digest of lines, totals and register: a change of it is an edit of the order."""
+    notes: tuple[str, ...] = ()
+    """Remarks for people on how the order was read (`fees outside the total`)."""
+
+
+class AppliedState(StrEnum):
+    """What the ledger says that the POS holds for an order, in one word."""
+
+    NOTHING = "nothing"
+    UNPAID = "unpaid"
+    PAID = "paid"
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """The ledger's row for an order; `sale_id` and the rest belong to the newest revision."""
+
+    order_id: int
+    state: AppliedState = AppliedState.NOTHING
+    revision: int = 0
+    """How many sales were created for the order so far."""
+    sale_id: str = ""
+    content: str = ""
+    total: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSale:
+    """Write a sale that the POS does not hold yet."""
+
+    order_id: int
+    sale_id: str
+    revision: int
+    sale: Sale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleSale:
+    """Add the payments to a sale that was booked unpaid, and close it where it was pending."""
+
+    order_id: int
+    sale_id: str
+    sale: Sale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidSale:
+    """Void a sale and read back that it is voided."""
+
+    order_id: int
+    sale_id: str
+
+
+Action: TypeAlias = CreateSale | SettleSale | VoidSale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The actions for one order, in order; empty when nothing is to do."""
+
+    order_id: int
+    actions: tuple[Action, ...] = ()
+    becomes: AppliedState = AppliedState.NOTHING
+    """What the ledger says once every action is done."""
+    notice: Rejected | None = None
+    """Something a person should know although, or because, nothing was written."""

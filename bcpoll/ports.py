@@ -1,0 +1,151 @@
+"""What the flow needs from the two other sides, as Protocols.
+
+The adapters (`bigcommerce.py`, `pos.py`) carry them out over HTTP; tests may stand in for them. Every method may raise
+`RetryLater` or `AccessRefused`; those that write may also raise `LookAgain` or `GiveUp` (see `errors.py`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from bcpoll.core.order import Json
+from bcpoll.core.shop import (
+    Outlet,
+    PaymentType,
+    PosCustomer,
+    PosProduct,
+    PosSale,
+    Register,
+    Retailer,
+    StockLevel,
+    StoreFacts,
+    Tax,
+    User,
+)
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Generic[Row]):
+    """A page of a version feed: rows, and the version to go on from."""
+
+    rows: tuple[Row, ...]
+    version: int
+
+
+class OrderSource(Protocol):
+    """The web store. It is only ever read."""
+
+    def store(self) -> StoreFacts:
+        """Name and currency of the store."""
+        ...
+
+    def server_time(self) -> datetime:
+        """The store's clock, in whole seconds."""
+        ...
+
+    def changed_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of raw orders modified at or after `since`, ascending by that time, each version of an order once."""
+        ...
+
+    def order(self, order_id: int) -> Json | None:
+        """One raw order with its embedded lines; None where the store has no such order."""
+        ...
+
+    def order_lines(self, order_id: int) -> list[Json]:
+        """All raw lines of an order, read page by page from its own resource."""
+        ...
+
+    def order_ids_with_status(self, status_id: int) -> Iterator[int]:
+        """The ids of all orders in a status."""
+        ...
+
+    def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
+        """What is left of products, by (product id, variant id); products that are gone are absent."""
+        ...
+
+
+class PointOfSale(Protocol):
+    """The POS."""
+
+    def retailer(self) -> Retailer:
+        """The account."""
+        ...
+
+    def registers(self) -> tuple[Register, ...]:
+        """All registers, deleted ones left out, as in the four lists below."""
+        ...
+
+    def outlets(self) -> tuple[Outlet, ...]:
+        """All outlets."""
+        ...
+
+    def users(self) -> tuple[User, ...]:
+        """Everybody who may stand as a cashier."""
+        ...
+
+    def payment_types(self) -> tuple[PaymentType, ...]:
+        """All ways to pay."""
+        ...
+
+    def taxes(self) -> tuple[Tax, ...]:
+        """All taxes."""
+        ...
+
+    def open_register(self, register_id: str, at: datetime) -> None:
+        """Open a register."""
+        ...
+
+    def products_after(self, version: int) -> Iterator[Changes[PosProduct]]:
+        """The version feed of products, deleted ones included."""
+        ...
+
+    def products_with_code(self, code: str) -> tuple[PosProduct, ...]:
+        """Products that go by a code, compared through `code_key`."""
+        ...
+
+    def create_product(self, body: Json) -> str:
+        """Create a product and give its id."""
+        ...
+
+    def update_product(self, product_id: str, body: Json) -> None:
+        """Change a product, in the two blocks `common` and `details`."""
+        ...
+
+    def customers_after(self, version: int) -> Iterator[Changes[PosCustomer]]:
+        """The version feed of customers, deleted ones included."""
+        ...
+
+    def customers_with_email(self, email: str) -> tuple[PosCustomer, ...]:
+        """Customers found by e-mail address, compared through `email_key`."""
+        ...
+
+    def create_customer(self, body: Json) -> str:
+        """Create a customer and give its id."""
+        ...
+
+    def sale(self, sale_id: str) -> PosSale | None:
+        """A sale by its id: None for 404, `null` and an empty answer alike."""
+        ...
+
+    def sales_after(self, version: int) -> Iterator[Changes[PosSale]]:
+        """The version feed of sales."""
+        ...
+
+    def create_sale(self, body: Json) -> PosSale:
+        """Create a sale; `total` is None where the answer held only an id."""
+        ...
+
+    def replace_sale(self, sale_id: str, body: Json) -> PosSale:
+        """Replace a sale's whole document."""
+        ...
+
+    def stock_levels(self, product_ids: Collection[str] = ()) -> Mapping[tuple[str, str], str]:
+        """Current stock by (product id, outlet id), as text; of all products when none are named."""
+        ...
+
+    def adjust_stock(self, adjustments: Sequence[Json]) -> None:
+        """Adjust stock, at most 1,000 items a call."""
+        ...
