@@ -1,0 +1,127 @@
+"""Intents: every write to the POS, recorded before it leaves and settled once its outcome is known.
+
+An intent that is neither done nor refused blocks a second one under its key, in the schema itself: what may have
+happened is looked up, never repeated.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from bcpoll.checkpoint.columns import (
+    json_of,
+    json_text,
+    optional_time_of,
+    optional_time_text,
+    plain,
+    time_of,
+    time_text,
+)
+from bcpoll.checkpoint.file import CheckpointFile, Row
+from bcpoll.checkpoint.records import Intent, IntentKind, IntentState, Settlement
+
+_INTEND = """
+    INSERT INTO intents (
+        key, order_id, kind, target, body, since, created_at, tries, state, detail, result, settled_at, run_id
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)
+"""
+
+# Blank rather than delete: that the write happened, and how it ended, stays part of the order's history.
+_PRUNE = "UPDATE intents SET body = '' WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?"
+
+
+class Intents(CheckpointFile):
+    """The part of the checkpoint that knows what may be under way."""
+
+    def intend(self, intents: Iterable[Intent]) -> None:
+        """Record writes that are about to leave.
+
+        Raises sqlite3.IntegrityError, and records none, if one of the keys has an unsettled intent already: a bug.
+        """
+        self._write_many(_INTEND, (_columns(intent) for intent in intents))
+
+    def tried(self, key: str) -> int:
+        """Count one more try of the unsettled intent under a key and give their number. Raises LookupError if none."""
+        with self.atomic():
+            rows = self._rows(
+                "UPDATE intents SET tries = tries + 1 WHERE key = ? AND settled_at IS NULL RETURNING tries", key
+            )
+        if not rows:
+            raise LookupError(f"no unsettled intent {key!r}")
+        return int(rows[0]["tries"])
+
+    def settle(self, key: str, state: IntentState, *, at: datetime, detail: str = "", result: str = "") -> None:
+        """Note what became of the unsettled intent under a key. Raises LookupError if there is none."""
+        self.settle_many([Settlement(key=key, state=state, detail=detail, result=result)], at=at)
+
+    def settle_many(self, settlements: Iterable[Settlement], *, at: datetime) -> None:
+        """Note what became of many intents, of all or of none. Raises LookupError for a key without an unsettled one.
+
+        An outcome that stays unknown is not settled: it is given again by `open_intents` and may be settled later.
+        """
+        with self.atomic():
+            for settlement in settlements:
+                self._settle(settlement, at)
+
+    def _settle(self, settlement: Settlement, at: datetime) -> None:
+        if settlement.state is IntentState.OPEN:
+            raise ValueError(f"intent {settlement.key!r} cannot be settled as open")
+        is_settled = settlement.state is not IntentState.UNKNOWN
+        changed = self._write(
+            "UPDATE intents SET state = ?, detail = ?, result = ?, settled_at = ? WHERE key = ? AND settled_at IS NULL",
+            settlement.state,
+            plain(settlement.detail),
+            plain(settlement.result),
+            optional_time_text(at if is_settled else None),
+            settlement.key,
+        )
+        if changed == 0:
+            raise LookupError(f"no unsettled intent {settlement.key!r}")
+
+    def open_intents(self) -> list[Intent]:
+        """All unsettled intents, open or unknown, oldest first: what the next run looks up before anything else."""
+        return self._read(_intent, "SELECT * FROM intents WHERE settled_at IS NULL ORDER BY id")
+
+    def history(self, order_id: int) -> list[Intent]:
+        """All intents of an order, oldest first."""
+        return self._read(_intent, "SELECT * FROM intents WHERE order_id = ? ORDER BY id", order_id)
+
+    def prune_bodies(self, before: datetime) -> int:
+        """Blank the bodies of intents that were settled before a time, and give how many."""
+        return self._write(_PRUNE, time_text(before))
+
+
+def _columns(intent: Intent) -> tuple[object, ...]:
+    if intent.state is not IntentState.OPEN:
+        raise ValueError(f"intent {intent.key!r} is {intent.state} before it was begun")
+    return (
+        intent.key,
+        intent.order_id,
+        intent.kind,
+        plain(intent.target),
+        json_text(intent.body),
+        intent.since,
+        time_text(intent.created_at),
+        intent.tries,
+        intent.state,
+        plain(intent.detail),
+        plain(intent.result),
+        intent.run_id,
+    )
+
+
+def _intent(row: Row) -> Intent:
+    return Intent(
+        key=row["key"],
+        order_id=row["order_id"],
+        kind=IntentKind(row["kind"]),
+        target=row["target"],
+        body=json_of(row["body"] or "{}"),
+        since=row["since"],
+        created_at=time_of(row["created_at"]),
+        tries=row["tries"],
+        state=IntentState(row["state"]),
+        detail=row["detail"],
+        result=row["result"],
+        settled_at=optional_time_of(row["settled_at"]),
+        run_id=row["run_id"],
+    )

@@ -1,0 +1,117 @@
+"""The ledger: one row per order, saying what was done about which version of it.
+
+The hot path of the checkpoint: a page of orders is one statement to read and one to write.
+"""
+
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+
+from bcpoll.checkpoint.columns import amount_of, any_of, plain, time_of, time_text
+from bcpoll.checkpoint.file import CheckpointFile, Row
+from bcpoll.checkpoint.records import LedgerRow
+from bcpoll.core.sale import Applied, AppliedState
+
+_RECORD = """
+    INSERT INTO ledger (
+        order_id, status_id, modified_at, fingerprint, disposition, state, revision, sale_id, content, total,
+        order_total, tax, customer_key, note, written_at, run_id
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (order_id) DO UPDATE SET
+        status_id = excluded.status_id,
+        modified_at = excluded.modified_at,
+        fingerprint = excluded.fingerprint,
+        disposition = excluded.disposition,
+        state = excluded.state,
+        revision = excluded.revision,
+        sale_id = excluded.sale_id,
+        content = excluded.content,
+        total = excluded.total,
+        order_total = excluded.order_total,
+        tax = excluded.tax,
+        customer_key = excluded.customer_key,
+        note = excluded.note,
+        written_at = excluded.written_at,
+        run_id = excluded.run_id
+"""
+
+
+class Ledger(CheckpointFile):
+    """The part of the checkpoint that knows every order."""
+
+    def ledger(self, order_ids: Collection[int]) -> dict[int, LedgerRow]:
+        """The rows of these orders; an order that was never seen is absent."""
+        rows = self._read(
+            _ledger_row,
+            "SELECT * FROM ledger WHERE order_id IN (SELECT value FROM json_each(?))",
+            any_of(order_ids),
+        )
+        return {row.order_id: row for row in rows}
+
+    def seen(self, versions: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+        """Which of these pairs of order id and fingerprint are what the ledger last recorded."""
+        found = self._rows(
+            "SELECT order_id, fingerprint FROM ledger WHERE order_id IN (SELECT value FROM json_each(?))",
+            any_of({order_id for order_id, _ in versions}),
+        )
+        return {(row["order_id"], row["fingerprint"]) for row in found}.intersection(versions)
+
+    def record(self, rows: Sequence[LedgerRow]) -> None:
+        """Write the rows of orders, in place of what was recorded for them before."""
+        self._write_many(_RECORD, (_columns(row) for row in rows))
+
+    def recent(self, limit: int) -> list[LedgerRow]:
+        """The rows that were written last, newest first."""
+        return self._read(_ledger_row, "SELECT * FROM ledger ORDER BY written_at DESC, order_id DESC LIMIT ?", limit)
+
+    def ledger_count(self) -> int:
+        """How many orders the ledger knows."""
+        return sum(self.ledger_counts().values())
+
+    def ledger_counts(self) -> dict[AppliedState, int]:
+        """How many orders are in each state, states without orders included."""
+        return dict(self._read(lambda row: (AppliedState(row["state"]), row["orders"]), "SELECT * FROM tally"))
+
+
+def _columns(row: LedgerRow) -> tuple[object, ...]:
+    return (
+        row.order_id,
+        row.status_id,
+        time_text(row.modified_at),
+        row.fingerprint,
+        row.disposition,
+        row.applied.state,
+        row.applied.revision,
+        row.applied.sale_id,
+        row.applied.content,
+        str(row.applied.total),
+        None if row.order_total is None else str(row.order_total),
+        None if row.tax is None else str(row.tax),
+        plain(row.customer_key),
+        plain(row.note),
+        time_text(row.written_at),
+        row.run_id,
+    )
+
+
+def _ledger_row(row: Row) -> LedgerRow:
+    return LedgerRow(
+        order_id=row["order_id"],
+        status_id=row["status_id"],
+        modified_at=time_of(row["modified_at"]),
+        fingerprint=row["fingerprint"],
+        disposition=row["disposition"],
+        applied=Applied(
+            order_id=row["order_id"],
+            state=AppliedState(row["state"]),
+            revision=row["revision"],
+            sale_id=row["sale_id"],
+            content=row["content"],
+            total=Decimal(row["total"]),
+        ),
+        order_total=amount_of(row["order_total"]),
+        tax=amount_of(row["tax"]),
+        customer_key=row["customer_key"],
+        note=row["note"],
+        written_at=time_of(row["written_at"]),
+        run_id=row["run_id"],
+    )

@@ -1,0 +1,83 @@
+"""How far bcpoll has got: whose checkpoint this is, the cursor and other marks, and the orders it watches."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from bcpoll.checkpoint.columns import any_of, time_of, time_text
+from bcpoll.checkpoint.file import CheckpointFile
+from bcpoll.errors import CheckpointError
+
+_CURSOR = "cursor"
+_START = "start"
+
+
+class Progress(CheckpointFile):
+    """The part of the checkpoint that says where the next run goes on."""
+
+    def claim(self, store_hash: str, pos: str) -> None:
+        """Tie the checkpoint to one store and one POS; raises CheckpointError if it belongs to others."""
+        with self.atomic():
+            ((store_before, pos_before),) = self._rows("SELECT store_hash, pos FROM shop")
+            if not store_before:
+                self._write("UPDATE shop SET store_hash = ?, pos = ?", store_hash, pos)
+            elif (store_before, pos_before) != (store_hash, pos):
+                raise CheckpointError(
+                    f"The checkpoint {self.path} belongs to the store {store_before!r} and the POS {pos_before!r},"
+                    f" not to {store_hash!r} and {pos!r}",
+                    hint="Give every shop a checkpoint of its own: [checkpoint] path in the settings.",
+                )
+
+    def cursor(self) -> datetime | None:
+        """The modification time up to which everything is applied or set aside; None before the first run."""
+        return self.mark(_CURSOR)
+
+    def move_cursor(self, to: datetime) -> bool:
+        """Move the cursor forward. An earlier time leaves it where it is: gives whether it moved."""
+        moved = self._write(
+            "INSERT INTO marks (name, at) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE excluded.at > marks.at",
+            _CURSOR,
+            time_text(to),
+        )
+        return moved == 1
+
+    def start(self) -> datetime | None:
+        """The moment the shop was connected; None before the first run."""
+        return self.mark(_START)
+
+    def set_start(self, at: datetime) -> None:
+        """Note the moment the shop was connected. Raises ValueError if it was noted before, as another one."""
+        with self.atomic():
+            before = self.start()
+            if before is None:
+                self._write("INSERT INTO marks (name, at) VALUES (?, ?)", _START, time_text(at))
+            elif before != at:
+                raise ValueError(f"start is {before.isoformat()} and cannot become {at.isoformat()}")
+
+    def mark(self, name: str) -> datetime | None:
+        """A named instant (`sweep`), or None where it was never set."""
+        found = self._read(lambda row: time_of(row["at"]), "SELECT at FROM marks WHERE name = ?", name)
+        return found[0] if found else None
+
+    def set_mark(self, name: str, at: datetime) -> None:
+        """Set a named instant. Raises ValueError for the cursor and the start, which have rules of their own."""
+        if name in (_CURSOR, _START):
+            raise ValueError(f"{name} is not a mark to be set at will")
+        self._write(
+            "INSERT INTO marks (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+            name,
+            time_text(at),
+        )
+
+    def watch(self, order_ids: Collection[int]) -> None:
+        """Note orders that were not real yet at the start, so that they count as new later on."""
+        self._write_many(
+            "INSERT INTO watched (order_id) VALUES (?) ON CONFLICT DO NOTHING", ((order_id,) for order_id in order_ids)
+        )
+
+    def watched(self, order_ids: Collection[int]) -> set[int]:
+        """Which of these orders were noted."""
+        rows = self._rows(
+            "SELECT order_id FROM watched WHERE order_id IN (SELECT value FROM json_each(?))", any_of(order_ids)
+        )
+        return {row["order_id"] for row in rows}

@@ -1,0 +1,152 @@
+"""The rows of the checkpoint as callers see them. Plain values: nothing here knows about SQLite."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as member
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from bcpoll.core.order import Json
+from bcpoll.core.rejected import REASONS, Reason
+from bcpoll.core.sale import Applied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """What was done about an order, by the version of the order it was done for."""
+
+    order_id: int
+    status_id: int
+    modified_at: datetime
+    fingerprint: str
+    """Digest of the order as it was when this row was written."""
+    applied: Applied
+    disposition: str
+    order_total: Decimal | None = None
+    """The order's own total, tax included; None where it could not be read."""
+    tax: Decimal | None = None
+    customer_key: str = ""
+    note: str = ""
+    written_at: datetime
+    run_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.applied.order_id != self.order_id:
+            raise ValueError(f"the row of order {self.order_id} holds what order {self.applied.order_id} was given")
+
+
+class IntentKind(StrEnum):
+    """What an intent is about to do in the POS."""
+
+    SALE = "sale"
+    SETTLE_SALE = "settle_sale"
+    VOID_SALE = "void_sale"
+    CUSTOMER = "customer"
+    PRODUCT = "product"
+    STOCK = "stock"
+    ADDRESS = "address"
+    FULFILLMENT = "fulfillment"
+    REGISTER = "register"
+
+
+class IntentState(StrEnum):
+    """What became of an intent. The first and the last are unsettled: they are looked up by every later run."""
+
+    OPEN = "open"
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One write to the POS, recorded before it leaves. At most one per key is unsettled."""
+
+    key: str
+    order_id: int
+    """0 where the write belongs to no single order."""
+    kind: IntentKind
+    target: str
+    """What is written to: the id of the sale, the code of the product, ..."""
+    body: Json = member(default_factory=dict, repr=False)
+    """What was sent, amounts as text: to compare and to show. Empty once pruned."""
+    since: int = 0
+    """The version of the POS's feed before the write: a look-up reads on from there."""
+    created_at: datetime
+    tries: int = 0
+    state: IntentState = IntentState.OPEN
+    detail: str = ""
+    result: str = ""
+    """What the POS gave back, such as the id of what was created."""
+    settled_at: datetime | None = None
+    run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What became of the intent under a key."""
+
+    key: str
+    state: IntentState
+    detail: str = ""
+    result: str = ""
+
+
+class ReviewState(StrEnum):
+    """Where an order that was set aside stands."""
+
+    OPEN = "open"
+    DISMISSED = "dismissed"
+    SOLVED = "solved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewItem:
+    """An order that was set aside. There is one item per order; it opens again when the order fails again."""
+
+    id: int
+    order_id: int
+    """0 where not even the id could be read."""
+    reason: Reason
+    field: str
+    detail: str
+    payload: Json = member(repr=False)
+    """The raw order, amounts as text. Empty once pruned."""
+    first_at: datetime
+    last_at: datetime
+    tries: int
+    """How often it failed again for the same reason and in the same version."""
+    next_try: datetime | None
+    """None where a person has to act first."""
+    state: ReviewState
+    fingerprint: str
+    note: str
+    run_id: int | None
+
+    @property
+    def hint(self) -> str:
+        """What a person can do about it."""
+        return REASONS[self.reason].hint
+
+
+class RunOutcome(StrEnum):
+    """How a run ended. The first two got through everything there was."""
+
+    DONE = "done"
+    SET_ASIDE = "set_aside"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of bcpoll. Without `ended_at` it is under way, or was killed."""
+
+    id: int
+    kind: str
+    begun_at: datetime
+    ended_at: datetime | None
+    outcome: RunOutcome | None
+    counts: Mapping[str, int]
+    message: str

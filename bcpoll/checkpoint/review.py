@@ -1,0 +1,184 @@
+"""Orders that are set aside: kept with their payload until they pass, or until a person dismisses them.
+
+Owns when an order is tried again. What is wrong with it and what a person can do are `core.rejected`'s.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from bcpoll.checkpoint.columns import (
+    any_of,
+    json_of,
+    json_text,
+    optional_time_of,
+    optional_time_text,
+    plain,
+    time_of,
+    time_text,
+)
+from bcpoll.checkpoint.file import CheckpointFile, Row
+from bcpoll.checkpoint.records import ReviewItem, ReviewState
+from bcpoll.core.order import Json
+from bcpoll.core.rejected import REASONS, Reason, Rejected
+
+# The first later try comes with the next run of the default interval; each further one is four times as far away, up
+# to once a day: whatever passes by itself mostly does so within the hour, and the rest must not crowd every run.
+_FIRST_DISTANCE = timedelta(minutes=5)
+_GROWTH = 4
+_LONGEST_DISTANCE = timedelta(days=1)
+
+_INSERT = """
+    INSERT INTO review (
+        order_id, reason, field, detail, payload, first_at, last_at, tries, next_try, state, fingerprint, note, run_id
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, '', ?)
+"""
+
+_REPLACE = """
+    UPDATE review SET
+        reason = ?, field = ?, detail = ?, payload = ?, first_at = ?, last_at = ?, tries = ?, next_try = ?,
+        state = 'open', fingerprint = ?, note = '', run_id = ?
+    WHERE id = ?
+"""
+
+_FIND = "SELECT * FROM review WHERE order_id = ? AND (order_id > 0 OR fingerprint = ?)"
+
+
+def next_try(reason: Reason, tries: int, now: datetime) -> datetime | None:
+    """When to try again after so many tries, or None where the reason cannot pass without a person."""
+    if not REASONS[reason].may_pass:
+        return None
+    distance = _FIRST_DISTANCE
+    for _ in range(tries):
+        if distance >= _LONGEST_DISTANCE:
+            break
+        distance *= _GROWTH
+    return now + min(distance, _LONGEST_DISTANCE)
+
+
+class Review(CheckpointFile):
+    """The part of the checkpoint that waits for a person or a later try."""
+
+    def set_aside(
+        self, rejected: Rejected, payload: Json, *, fingerprint: str, now: datetime, run_id: int | None = None
+    ) -> bool:
+        """Set an order aside, and give whether that is news: not set aside before, or for another reason.
+
+        What a person dismissed stays dismissed until the order changes. Without an order id, the fingerprint tells
+        one unreadable payload from another.
+        """
+        with self.atomic():
+            found = self._read(_item, _FIND, rejected.order_id, fingerprint)
+            before = found[0] if found else None
+            if before and before.state is ReviewState.DISMISSED and before.fingerprint == fingerprint:
+                return False
+            still_open = before if before and before.state is ReviewState.OPEN else None
+            same_reason = still_open if still_open and still_open.reason is rejected.reason else None
+            tries = same_reason.tries + 1 if same_reason and same_reason.fingerprint == fingerprint else 0
+            columns = (
+                rejected.reason,
+                plain(rejected.field),
+                plain(rejected.detail),
+                json_text(payload),
+                time_text(still_open.first_at if still_open else now),
+                time_text(now),
+                tries,
+                optional_time_text(next_try(rejected.reason, tries, now)),
+                fingerprint,
+                run_id,
+            )
+            if before:
+                self._write(_REPLACE, *columns, before.id)
+            else:
+                self._write(_INSERT, rejected.order_id, *columns)
+            return same_reason is None
+
+    def solve(self, order_ids: Collection[int], now: datetime) -> int:
+        """Close the items of orders that went through after all, and give how many there were."""
+        return self._write(
+            "UPDATE review SET state = 'solved', last_at = ?, next_try = NULL"
+            " WHERE state = 'open' AND order_id > 0 AND order_id IN (SELECT value FROM json_each(?))",
+            time_text(now),
+            any_of(order_ids),
+        )
+
+    def dismiss(self, item_id: int, note: str, now: datetime) -> bool:
+        """Close an open item because a person says so, and give whether there was such an item."""
+        changed = self._write(
+            "UPDATE review SET state = 'dismissed', note = ?, last_at = ?, next_try = NULL"
+            " WHERE id = ? AND state = 'open'",
+            plain(note),
+            time_text(now),
+            item_id,
+        )
+        return changed == 1
+
+    def retry(self, item_ids: Collection[int] | None, now: datetime) -> int:
+        """Make items due, and give how many: all open ones for None; named ones also when they were dismissed."""
+        if item_ids is None:
+            return self._write("UPDATE review SET next_try = ? WHERE state = 'open'", time_text(now))
+        return self._write(
+            "UPDATE review SET state = 'open', note = '', next_try = ?"
+            " WHERE state <> 'solved' AND id IN (SELECT value FROM json_each(?))",
+            time_text(now),
+            any_of(item_ids),
+        )
+
+    def due(self, now: datetime) -> list[ReviewItem]:
+        """Open items whose next try has come, longest overdue first."""
+        return self._read(
+            _item,
+            "SELECT * FROM review WHERE next_try IS NOT NULL AND next_try <= ? ORDER BY next_try, id",
+            time_text(now),
+        )
+
+    def review_items(self, states: Collection[str] = (ReviewState.OPEN,)) -> list[ReviewItem]:
+        """Items in these states, oldest first."""
+        return self._read(
+            _item,
+            "SELECT * FROM review WHERE state IN (SELECT value FROM json_each(?)) ORDER BY first_at, id",
+            any_of(states),
+        )
+
+    def review_item(self, item_id: int) -> ReviewItem | None:
+        """One item, or None where there is none under this number."""
+        found = self._read(_item, "SELECT * FROM review WHERE id = ?", item_id)
+        return found[0] if found else None
+
+    def review_item_of(self, order_id: int) -> ReviewItem | None:
+        """The item of an order in whatever state, or None where the order was never set aside."""
+        found = self._read(_item, "SELECT * FROM review WHERE order_id = ? AND order_id > 0", order_id)
+        return found[0] if found else None
+
+    def prune_payloads(self, before: datetime) -> int:
+        """Blank the payloads of items that were closed before a time, and give how many."""
+        return self._write(
+            "UPDATE review SET payload = '' WHERE state <> 'open' AND payload <> '' AND last_at < ?", time_text(before)
+        )
+
+    def review_counts(self) -> dict[Reason, int]:
+        """How many items are open for each reason, reasons without any left out."""
+        return dict(
+            self._read(
+                lambda row: (Reason(row["reason"]), row["items"]),
+                "SELECT reason, count(*) AS items FROM review WHERE state = 'open' GROUP BY reason ORDER BY reason",
+            )
+        )
+
+
+def _item(row: Row) -> ReviewItem:
+    return ReviewItem(
+        id=row["id"],
+        order_id=row["order_id"],
+        reason=Reason(row["reason"]),
+        field=row["field"],
+        detail=row["detail"],
+        payload=json_of(row["payload"] or "{}"),
+        first_at=time_of(row["first_at"]),
+        last_at=time_of(row["last_at"]),
+        tries=row["tries"],
+        next_try=optional_time_of(row["next_try"]),
+        state=ReviewState(row["state"]),
+        fingerprint=row["fingerprint"],
+        note=row["note"],
+        run_id=row["run_id"],
+    )

@@ -1,0 +1,142 @@
+"""The run lock: one holder at a time, and none after its process is gone."""
+
+import errno
+import fcntl
+import os
+import signal
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bcpoll.errors import CheckpointError
+from bcpoll.lock import LockHeld, lock_path, run_lock
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+HOLDER = """
+import sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from bcpoll.lock import run_lock
+with run_lock(Path(sys.argv[1]), command="bcpoll backfill", now=datetime(2026, 3, 1, 11, tzinfo=UTC)):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return tmp_path / "bcpoll.db"
+
+
+def test_a_second_run_is_told_who_holds_the_lock(checkpoint):
+    with (
+        run_lock(checkpoint, command="bcpoll run", now=NOW),
+        pytest.raises(LockHeld) as caught,
+        run_lock(checkpoint, command="bcpoll run-once", now=NOW),
+    ):
+        pass
+
+    assert caught.value.holder == (
+        f"process {os.getpid()} on {os.uname().nodename}, since 2026-03-01T12:00:00Z: bcpoll run"
+    )
+    assert caught.value.exit_code == 0
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError], ids=["done", "failed"])
+def test_the_lock_is_free_after_the_block_and_its_file_stays(checkpoint, error):
+    def hold() -> None:
+        with run_lock(checkpoint, command="bcpoll run", now=NOW):
+            if error:
+                raise error
+
+    if error:
+        with pytest.raises(error):
+            hold()
+    else:
+        hold()
+
+    assert lock_path(checkpoint).read_bytes() == b""
+    hold_again = run_lock(checkpoint, command="bcpoll run", now=NOW)
+    with hold_again:
+        pass
+
+
+def test_the_lock_file_is_for_its_owner_alone(checkpoint):
+    with run_lock(checkpoint, command="bcpoll run", now=NOW):
+        assert stat.S_IMODE(lock_path(checkpoint).stat().st_mode) == 0o600
+
+
+def test_the_lock_dies_with_its_process(checkpoint):
+    child = subprocess.Popen([sys.executable, "-c", HOLDER, str(checkpoint)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"held\n"
+
+    with (
+        pytest.raises(LockHeld, match=f"process {child.pid} .* bcpoll backfill"),
+        run_lock(checkpoint, command="bcpoll run", now=NOW),
+    ):
+        pass
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+
+    with run_lock(checkpoint, command="bcpoll run", now=NOW):
+        assert b"bcpoll run" in lock_path(checkpoint).read_bytes()
+
+
+def test_two_names_of_one_checkpoint_share_the_lock(checkpoint, tmp_path):
+    link = tmp_path / "link.db"
+    link.symlink_to(checkpoint)
+
+    with run_lock(checkpoint, command="a", now=NOW), pytest.raises(LockHeld), run_lock(link, command="b", now=NOW):
+        pass
+
+
+def test_a_holder_that_has_not_written_its_line_yet_still_holds(checkpoint):
+    handle = os.open(lock_path(checkpoint), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+    with pytest.raises(LockHeld, match="not said which"), run_lock(checkpoint, command="a", now=NOW):
+        pass
+
+    os.close(handle)
+
+
+def test_a_full_disk_does_not_keep_the_lock_from_holding(checkpoint, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+
+    with (
+        run_lock(checkpoint, command="a", now=NOW),
+        pytest.raises(LockHeld),
+        run_lock(checkpoint, command="b", now=NOW),
+    ):
+        pass
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with (
+        pytest.raises(CheckpointError, match="No such file or directory"),
+        run_lock(tmp_path / "nowhere" / "bcpoll.db", command="a", now=NOW),
+    ):
+        pass
+
+
+def test_a_file_system_without_locks_is_said(checkpoint, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    with (
+        pytest.raises(CheckpointError, match="No locks available") as caught,
+        run_lock(checkpoint, command="a", now=NOW),
+    ):
+        pass
+    assert "local disk" in caught.value.hint
