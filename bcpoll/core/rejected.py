@@ -16,9 +16,9 @@ class Reason(StrEnum):
     TOTALS_DIFFER = "totals differ"
     FOREIGN_CURRENCY = "foreign currency"
     AMBIGUOUS_PRODUCT = "ambiguous product"
-    AMBIGUOUS_CUSTOMER = "ambiguous customer"
     EDITED = "edited after import"
     LEFT_SALE = "sale left in place"
+    UNPAID_AGAIN = "payment gone"
     VOID_BY_HAND = "void by hand"
     POS_REFUSED = "refused by the POS"
     OUTCOME_UNKNOWN = "outcome unknown"
@@ -58,9 +58,6 @@ REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
             hint="Several products of the POS go by this code. Give each its own code in the POS, then retry.",
             may_pass=True,
         ),
-        Reason.AMBIGUOUS_CUSTOMER: ReasonText(
-            hint="Several customers of the POS fit. Merge them in the POS, then retry.", may_pass=True
-        ),
         Reason.EDITED: ReasonText(
             hint="The order was edited after its sale was written. Correct the sale by hand and dismiss this, or set"
             ' [sync] edits = "replace" and retry.'
@@ -68,6 +65,10 @@ REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
         Reason.LEFT_SALE: ReasonText(
             hint="The order went back to a status that is not imported; its sale was left as it is. Void the sale in"
             " the POS if it should go, then dismiss this."
+        ),
+        Reason.UNPAID_AGAIN: ReasonText(
+            hint="The order went back to a status that is not paid; the payments of its sale were left as they are."
+            " Correct the sale in the POS, then dismiss this."
         ),
         Reason.VOID_BY_HAND: ReasonText(
             hint="The POS did not void the sale. Void it by hand in the POS, then retry.", may_pass=True

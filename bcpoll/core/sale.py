@@ -142,6 +142,7 @@ class CreateSale:
     sale_id: str
     revision: int
     sale: Sale
+    becomes: AppliedState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +171,5 @@ class Plan:
 
     order_id: int
     actions: tuple[Action, ...] = ()
-    becomes: AppliedState = AppliedState.NOTHING
-    """What the ledger says once every action is done."""
     notice: Rejected | None = None
     """Something a person should know although, or because, nothing was written."""

@@ -197,6 +197,7 @@ class Shop:
     no_tax_id: str
     default_tax_id: str
     taxes: tuple[Tax, ...]
+    prices_exclude_tax: bool
     register: Register
     author_id: str
     tenders: Tenders

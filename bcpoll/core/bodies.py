@@ -1,0 +1,182 @@
+"""Request bodies: what is sent to the POS, made from our records once all ids are known.
+
+Owns the shapes of the date-versioned POS API (`POST /sales`, `PUT /sales/{id}`, `POST /customers`, `POST /products`).
+Amounts stay `Decimal`; writing them as JSON numbers is the transport's business.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from bcpoll.core.money import round_money
+from bcpoll.core.order import Json, code_key
+from bcpoll.core.sale import Buyer, Payment, ProductDraft, Sale, SaleLine
+from bcpoll.core.shop import Shop
+from bcpoll.core.times import iso
+
+# The name by which our sales are found again in the POS (`source.type`).
+SOURCE = "BigCommerce"
+
+
+def sale_body(sale: Sale, sale_id: str, customer_id: str | None, product_ids: Mapping[str, str]) -> Json:
+    """The body of POST /sales; `product_ids` by code key."""
+    return {
+        "id": sale_id,
+        "source": {
+            "type": SOURCE,
+            "id": str(sale.order_id),
+            "register_id": sale.register.id,
+            "author_id": sale.author_id,
+        },
+        "state": sale.state.value,
+        "attributes": list(sale.attributes),
+        **({"customer_id": customer_id} if customer_id else {}),
+        "date": iso(sale.date),
+        "note": sale.note,
+        "line_items": [_line(line, position, product_ids) for position, line in enumerate(sale.lines)],
+        "payments": [_payment(payment, sale) for payment in sale.payments],
+    }
+
+
+def settled_body(document: Json, sale: Sale) -> Json:
+    """The body of PUT /sales/{id} that closes a sale with its payments; payments it already has are kept."""
+    body = _request_from(document)
+    kept = [payment for payment in body["payments"] if payment.get("id")]
+    attributes = [name for name in body["attributes"] if name != "onaccount" or sale.attributes]
+    return body | {
+        "state": sale.state.value,
+        "attributes": attributes,
+        "payments": kept or [_payment(payment, sale) for payment in sale.payments],
+    }
+
+
+def voided_body(document: Json) -> Json:
+    """The body of PUT /sales/{id} that voids a sale: the whole document with another state."""
+    return _request_from(document) | {"state": "voided"}
+
+
+def customer_body(buyer: Buyer) -> Json:
+    """The body of POST /customers, from the billing address."""
+    address = buyer.address
+    return {
+        "customer_code": buyer.code,
+        "first_name": address.first_name or None,
+        "last_name": address.last_name or None,
+        "company_name": address.company or None,
+        "email": buyer.email or None,
+        "phone": address.phone or None,
+        "do_not_email": not buyer.opt_in,
+        "physical_address_1": address.street_1 or None,
+        "physical_address_2": address.street_2 or None,
+        "physical_city": address.city or None,
+        "physical_state": address.state or None,
+        "physical_postcode": address.postcode or None,
+        "physical_country_id": address.country_code or None,
+    }
+
+
+def product_body(draft: ProductDraft, shop: Shop, outlet_id: str, opening_stock: Decimal | None) -> Json:
+    """The body of POST /products up to 2026-07; `opening_stock` None for a product whose stock is not counted."""
+    source_id = f"{draft.product_id}-{draft.variant_id}" if draft.product_id else draft.code
+    stock = [] if opening_stock is None else [{"outlet_id": outlet_id, "current_amount": opening_stock}]
+    # A sale without tax may be the buyer's exemption as well as the product's: then the POS's default stands.
+    taxed = draft.tax_id != shop.no_tax_id and not draft.is_charge
+    return {
+        "name": draft.name,
+        "sku": draft.code,
+        "price_excluding_tax": round_money(draft.unit_price, 2),
+        "is_active": True,
+        "source": "USER",
+        "source_id": f"bigcommerce:{source_id}",
+        **({"inventory": stock} if stock else {}),
+        **(_product_tax(draft, shop, outlet_id) if taxed else {}),
+    }
+
+
+def _product_tax(draft: ProductDraft, shop: Shop, outlet_id: str) -> Json:
+    """How a product names its tax depends on whether the retailer's prices include it."""
+    if shop.prices_exclude_tax:
+        return {"outlet_taxes": [{"outlet_id": outlet_id, "tax_id": draft.tax_id}]}
+    return {"all_outlets_tax": {"tax_id": draft.tax_id, "is_default": False}}
+
+
+def untracked_body() -> Json:
+    """The body of PUT /products/{id} that switches stock tracking off, which the create body cannot say."""
+    return {"common": {"track_inventory": False}}
+
+
+def _line(line: SaleLine, position: int, product_ids: Mapping[str, str]) -> Json:
+    return {
+        "product": {"id": product_ids[code_key(line.code)]},
+        "quantity": line.quantity,
+        # The price is net of discounts already; a discount of 0 gives the right total under either reading of it.
+        "pricing": {"price": line.unit_price, "discount": 0},
+        "tax": {"id": line.tax_id, "amount": line.unit_tax},
+        **({"attributes": [{"name": "line_note", "value": line.note}]} if line.note else {}),
+        "_metadata": {"is_price_override": True, "sequence": position},
+    }
+
+
+def _payment(payment: Payment, sale: Sale) -> Json:
+    return {
+        "amount": payment.amount,
+        "type": {"config_id": payment.type_id},
+        "date": iso(sale.date),
+        "source": {"register_id": sale.register.id},
+    }
+
+
+def _request_from(document: Json) -> Json:
+    """Turn a sale as it is read into the shape in which it is written; ids of lines and payments keep them in place."""
+    source = _object(document, "source")
+    body: Json = {
+        "source": _present(
+            type=source.get("type"),
+            id=source.get("id"),
+            register_id=source.get("register_id"),
+            author_id=_object(source, "author").get("id") or source.get("author_id"),
+        ),
+        "state": document.get("state"),
+        "attributes": list(document.get("attributes") or []),
+        "line_items": [_line_from(line) for line in document.get("line_items") or []],
+        "payments": [_payment_from(payment) for payment in document.get("payments") or [] if _is_live(payment)],
+    }
+    kept = ("customer_id", "date", "note", "invoice_number", "short_code")
+    return body | _present(**{name: document.get(name) for name in kept})
+
+
+def _line_from(line: Json) -> Json:
+    pricing, tax, metadata = _object(line, "pricing"), _object(line, "tax"), _object(line, "_metadata")
+    note = line.get("note")
+    return _present(
+        id=line.get("id"),
+        product={"id": _object(line, "product").get("id")},
+        quantity=line.get("quantity"),
+        pricing={"price": pricing.get("price"), "discount": pricing.get("discount") or 0},
+        tax={"id": tax.get("id"), "amount": tax.get("amount")},
+        attributes=[{"name": "line_note", "value": note}] if note else line.get("attributes"),
+        _metadata={"is_price_override": True, **_present(sequence=metadata.get("sequence"))},
+    )
+
+
+def _payment_from(payment: Json) -> Json:
+    return _present(
+        id=payment.get("id"),
+        amount=payment.get("amount"),
+        type={"config_id": _object(payment, "type").get("config_id")},
+        date=payment.get("date"),
+        source=_present(register_id=_object(payment, "source").get("register_id")) or None,
+    )
+
+
+def _is_live(payment: Json) -> bool:
+    return not payment.get("deleted_at")
+
+
+def _object(document: Json, name: str) -> Json:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _present(**members: Any) -> Json:
+    return {name: value for name, value in members.items() if value is not None}

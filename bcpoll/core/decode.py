@@ -1,0 +1,375 @@
+"""Decoding: BigCommerce's JSON to an `Order`, or to a `Rejected` that names the member that cannot be read.
+
+Owns the shapes of the orders API (GET /v2/orders), odd ones included: money as text or number, `{}` for null, lists
+that may be null. Decides nothing about what an order means.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bcpoll.core.consignments import consignments, raw_lines
+from bcpoll.core.money import ZERO
+from bcpoll.core.order import Address, Cost, Destination, Discount, Fee, Json, LineKind, Order, OrderLine
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.status import OrderStatus
+from bcpoll.core.times import parse_time
+
+_STATUSES = frozenset(OrderStatus)
+
+# How much of a value that cannot be read is shown to the person who mends it.
+_SHOWN = 80
+
+# Beyond this an amount or a number is a slip, not an order; it keeps sums well inside the decimal context.
+_LARGEST = 10**12
+
+
+def _text(value: Any) -> str:
+    """Text without control characters and lone surrogates; null, `{}` and `[]` stand for empty in old payloads."""
+    if isinstance(value, str):
+        return value if value.isprintable() else _printable(value)
+    if value is None or value == {} or value == []:
+        return ""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError("not a text")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n"))
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic takes only ValueError for a refusal
+    return value
+
+
+def _number_or_zero(value: Any) -> Any:
+    return 0 if value is None or value in ({}, "") else _number(value)
+
+
+def _list(value: Any) -> Any:
+    """A list; null and anything empty or false stands for an empty one."""
+    return value or []
+
+
+def _time(value: Any) -> datetime:
+    at = parse_time(value) if isinstance(value, str) and len(value) <= _SHOWN else None
+    if at is None:
+        raise ValueError("not a time with a zone")
+    return at
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+_Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=-_LARGEST, le=_LARGEST)]
+_AmountOrZero = Annotated[Decimal, BeforeValidator(_number_or_zero), Field(ge=-_LARGEST, le=_LARGEST)]
+_Number = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST)]
+_NumberOrZero = Annotated[int, BeforeValidator(_number_or_zero), Field(ge=0, le=_LARGEST)]
+_Time = Annotated[datetime, BeforeValidator(_time)]
+
+
+class _Shape(BaseModel):
+    """A JSON object of the API; members that are not listed are none of our business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Head(_Shape):
+    id: _Number
+    status_id: _Number
+    date_created: _Time
+    date_modified: _Time
+    is_deleted: bool | None = None
+    external_source: _Text = ""
+    channel_id: _NumberOrZero = 1
+
+
+class _Address(_Shape):
+    first_name: _Text = ""
+    last_name: _Text = ""
+    company: _Text = ""
+    street_1: _Text = ""
+    street_2: _Text = ""
+    city: _Text = ""
+    state: _Text = ""
+    zip: _Text = ""
+    country: _Text = ""
+    country_iso2: _Text = ""
+    phone: _Text = ""
+    email: _Text = ""
+
+
+class _Shipping(_Address):
+    shipping_method: _Text = ""
+
+
+class _Location(_Shape):
+    name: _Text = ""
+    code: _Text = ""
+    address_line_1: _Text = ""
+    address_line_2: _Text = ""
+    city: _Text = ""
+    state: _Text = ""
+    postal_code: _Text = ""
+    country_alpha2: _Text = ""
+    email: _Text = ""
+    phone: _Text = ""
+
+
+class _Pickup(_Shape):
+    pickup_method_display_name: _Text = ""
+    location: _Location = _Location()
+
+
+class _Discount(_Shape):
+    amount: _Amount
+    name: _Text = ""
+    code: _Text = ""
+
+
+class _Option(_Shape):
+    display_name: _Text = ""
+    display_value: _Text = ""
+
+
+class _Line(_Shape):
+    id: _NumberOrZero = 0
+    product_id: _NumberOrZero = 0
+    variant_id: _NumberOrZero = 0
+    sku: _Text = ""
+    name: _Text = ""
+    type: LineKind = LineKind.PHYSICAL
+    quantity: _Number
+    total_ex_tax: _Amount
+    total_inc_tax: _Amount
+    total_tax: _Amount
+    discounted_total_inc_tax: _Amount | None = None
+    applied_discounts: Annotated[list[_Discount], BeforeValidator(_list)] = Field(default_factory=list)
+    product_options: Annotated[list[_Option], BeforeValidator(_list)] = Field(default_factory=list)
+    parent_order_product_id: _NumberOrZero = 0
+    wrapping_name: _Text = ""
+    wrapping_message: _Text = ""
+    event_name: _Text = ""
+    event_date: _Text = ""
+
+
+class _Fee(_Shape):
+    display_name_customer: _Text = ""
+    cost_ex_tax: _AmountOrZero = ZERO
+    cost_exc_tax: _AmountOrZero = ZERO
+    """The same, as some payloads spell it."""
+    cost_inc_tax: _Amount
+    cost_tax: _AmountOrZero = ZERO
+
+
+class _Order(_Shape):
+    customer_id: _NumberOrZero = 0
+    default_currency_code: _Text
+    is_tax_inclusive_pricing: bool | None = None
+    subtotal_ex_tax: _Amount
+    subtotal_inc_tax: _Amount
+    shipping_cost_ex_tax: _Amount
+    shipping_cost_inc_tax: _Amount
+    shipping_cost_tax: _Amount
+    handling_cost_ex_tax: _Amount
+    handling_cost_inc_tax: _Amount
+    handling_cost_tax: _Amount
+    wrapping_cost_ex_tax: _Amount
+    wrapping_cost_inc_tax: _Amount
+    wrapping_cost_tax: _Amount
+    discount_amount: _AmountOrZero
+    coupon_discount: _AmountOrZero = ZERO
+    total_ex_tax: _Amount
+    total_inc_tax: _Amount
+    total_tax: _Amount
+    store_credit_amount: _AmountOrZero = ZERO
+    gift_certificate_amount: _AmountOrZero = ZERO
+    payment_method: _Text = ""
+    payment_status: _Text = ""
+    billing_address: _Address
+    customer_message: _Text = ""
+    is_email_opt_in: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """As much of an order as tells whether it concerns us at all."""
+
+    id: int
+    status: OrderStatus
+    created_at: datetime
+    modified_at: datetime
+    channel_id: int
+    external_source: str
+    archived: bool
+
+
+def order_id_of(raw: Mapping[str, Any]) -> int:
+    """The order's id as far as it can be read, else 0."""
+    value = raw.get("id")
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST else 0
+
+
+def decode_head(raw: Json) -> Head | Rejected:
+    """Decode what every order has, however incomplete: an Incomplete order need not be readable beyond this."""
+    try:
+        head = _Head.model_validate(raw)
+    except ValidationError as error:
+        return _rejected(raw, error)
+    if head.status_id not in _STATUSES:
+        return Rejected(
+            order_id=head.id, reason=Reason.UNKNOWN_STATUS, field="status_id", detail=f"status id {head.status_id}"
+        )
+    return Head(
+        id=head.id,
+        status=OrderStatus(head.status_id),
+        created_at=head.date_created,
+        modified_at=head.date_modified,
+        channel_id=head.channel_id,
+        external_source=head.external_source,
+        archived=bool(head.is_deleted),
+    )
+
+
+def decode_order(raw: Json, head: Head) -> Order | Rejected:
+    """Decode a whole order whose lines are embedded in its consignments or stand under `products`."""
+    try:
+        shape = _Order.model_validate(raw)
+        lines = tuple(_line(_Line.model_validate(line)) for line in raw_lines(raw))
+        fees = tuple(_fee(_Fee.model_validate(fee)) for fee in _embedded_fees(raw))
+        destinations = tuple(_destinations(raw))
+    except ValidationError as error:
+        return _rejected(raw, error)
+    return Order(
+        id=head.id,
+        status=head.status,
+        created_at=head.created_at,
+        modified_at=head.modified_at,
+        customer_id=shape.customer_id,
+        currency=shape.default_currency_code.strip().upper(),
+        prices_include_tax=shape.is_tax_inclusive_pricing,
+        subtotal=Cost(ex_tax=shape.subtotal_ex_tax, inc_tax=shape.subtotal_inc_tax),
+        shipping=_cost(shape.shipping_cost_ex_tax, shape.shipping_cost_inc_tax, shape.shipping_cost_tax),
+        handling=_cost(shape.handling_cost_ex_tax, shape.handling_cost_inc_tax, shape.handling_cost_tax),
+        wrapping=_cost(shape.wrapping_cost_ex_tax, shape.wrapping_cost_inc_tax, shape.wrapping_cost_tax),
+        fees=fees,
+        discount=shape.discount_amount,
+        coupon_discount=shape.coupon_discount,
+        total_ex_tax=shape.total_ex_tax,
+        total_inc_tax=shape.total_inc_tax,
+        total_tax=shape.total_tax,
+        store_credit=shape.store_credit_amount,
+        gift_certificate=shape.gift_certificate_amount,
+        lines=lines,
+        payment_method=shape.payment_method,
+        payment_status=shape.payment_status,
+        billing=_address(shape.billing_address),
+        destinations=destinations,
+        customer_message=shape.customer_message,
+        email_opt_in=bool(shape.is_email_opt_in),
+        channel_id=head.channel_id,
+        external_source=head.external_source,
+        archived=head.archived,
+    )
+
+
+def _rejected(raw: Json, error: ValidationError) -> Rejected:
+    """Tell the first thing that is wrong; the order is read again whole once that is mended."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return Rejected(order_id=order_id_of(raw), reason=Reason.MISSING_MEMBER, field=field, detail="missing")
+    message = first["msg"].removeprefix("Value error, ")
+    shown = repr(first["input"])[:_SHOWN]
+    return Rejected(order_id=order_id_of(raw), reason=Reason.WRONG_TYPE, field=field, detail=f"{shown}: {message}")
+
+
+def _embedded_fees(raw: Json) -> list[Any]:
+    """Embedded fees; a link to them, or nothing, means that the order has none that were asked for."""
+    fees = raw.get("fees")
+    return fees if isinstance(fees, list) else []
+
+
+def _cost(ex_tax: Decimal, inc_tax: Decimal, tax: Decimal) -> Cost:
+    return Cost(ex_tax=ex_tax, inc_tax=inc_tax, tax=tax)
+
+
+def _fee(shape: _Fee) -> Fee:
+    ex_tax = shape.cost_ex_tax or shape.cost_exc_tax
+    return Fee(name=shape.display_name_customer, cost=_cost(ex_tax, shape.cost_inc_tax, shape.cost_tax))
+
+
+def _line(shape: _Line) -> OrderLine:
+    return OrderLine(
+        id=shape.id,
+        product_id=shape.product_id,
+        variant_id=shape.variant_id,
+        sku=shape.sku.strip(),
+        name=shape.name.strip(),
+        kind=shape.type,
+        quantity=shape.quantity,
+        total_ex_tax=shape.total_ex_tax,
+        total_inc_tax=shape.total_inc_tax,
+        total_tax=shape.total_tax,
+        discounted_total=shape.discounted_total_inc_tax,
+        discounts=tuple(Discount(amount=d.amount, name=d.name, code=d.code) for d in shape.applied_discounts),
+        options=tuple((o.display_name, o.display_value) for o in shape.product_options if o.display_value),
+        parent_id=shape.parent_order_product_id or None,
+        wrapping=shape.wrapping_name,
+        wrapping_message=shape.wrapping_message,
+        event=" ".join(filter(None, (shape.event_name, shape.event_date))),
+    )
+
+
+def _address(shape: _Address) -> Address:
+    return Address(
+        first_name=shape.first_name,
+        last_name=shape.last_name,
+        company=shape.company,
+        street_1=shape.street_1,
+        street_2=shape.street_2,
+        city=shape.city,
+        state=shape.state,
+        postcode=shape.zip,
+        country=shape.country,
+        country_code=shape.country_iso2,
+        phone=shape.phone,
+        email=shape.email,
+    )
+
+
+def _destinations(raw: Json) -> list[Destination]:
+    """Shipping addresses and pickup locations, in the order in which they are embedded."""
+    found: list[Destination] = []
+    for group, consignment in consignments(raw):
+        if group == "shipping":
+            shipping = _Shipping.model_validate(consignment)
+            found.append(Destination(address=_address(shipping), shipping_method=shipping.shipping_method))
+        elif group == "pickups":
+            found.append(_pickup(_Pickup.model_validate(consignment)))
+    return found
+
+
+def _pickup(shape: _Pickup) -> Destination:
+    location = shape.location
+    address = Address(
+        street_1=location.address_line_1,
+        street_2=location.address_line_2,
+        city=location.city,
+        state=location.state,
+        postcode=location.postal_code,
+        country_code=location.country_alpha2,
+        phone=location.phone,
+        email=location.email,
+    )
+    return Destination(
+        address=address,
+        shipping_method=shape.pickup_method_display_name,
+        pickup_code=location.code,
+        pickup_name=location.name,
+    )

@@ -1,0 +1,289 @@
+"""The parts of an order's total: what the shopper paid for each line and charge, and whether they add up.
+
+Owns the money check. BigCommerce leaves open how some orders are to be read (is a fee inside the total, where did a
+shipping coupon go, is the tax-inclusive flag right), so an order is read in each way that makes sense, the likeliest
+first, and the first reading whose sums hold to the cent is taken. If none does, `Gap` names both sums.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import Enum
+from itertools import combinations, product
+
+from bcpoll.core.money import ZERO, amount_text, round_money, total
+from bcpoll.core.order import Order, OrderLine
+from bcpoll.core.shop import Charge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One line or charge with what was paid for it, tax included, and the tax in that."""
+
+    line: OrderLine | None = None
+    charge: Charge | None = None
+    name: str
+    quantity: int
+    paid: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All parts of an order in whole cents: they add up to `total`, the order's own, and to `tax` exactly."""
+
+    parts: tuple[Part, ...]
+    total: Decimal
+    tax: Decimal
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how the order was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """The money check failed: what the order states, what its parts come to, and which sum is the one that is off."""
+
+    stated_total: Decimal
+    parts_total: Decimal
+    stated_tax: Decimal
+    parts_tax: Decimal
+    source: str
+    """Where the difference shows: `lines`, `tax` or `total`."""
+    digits: int
+
+    @property
+    def difference(self) -> Decimal:
+        """What the parts lack to the stated total; negative where they exceed it."""
+        return self.stated_total - self.parts_total
+
+    def __str__(self) -> str:
+        stated, reckoned, off, stated_tax, parts_tax = (
+            amount_text(amount, self.digits)
+            for amount in (self.stated_total, self.parts_total, self.difference, self.stated_tax, self.parts_tax)
+        )
+        return (
+            f"order total {stated} (tax {stated_tax}), parts add up to {reckoned} (tax {parts_tax}),"
+            f" difference {off} in {self.source}"
+        )
+
+
+class _Rest(Enum):
+    """Where discounts went that no line shows."""
+
+    NOWHERE = "nowhere"
+    SHIPPING = "off the shipping"
+    LINES = "over the lines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """One way to read an order's amounts."""
+
+    tax_inclusive: bool
+    trust_line_totals: bool
+    """Whether `discounted_total_inc_tax` is taken where it is given, or computed all the same."""
+    left_out: frozenset[Charge]
+    """Charges that are not part of the total, or already inside the lines."""
+    rest: _Rest
+    tax_before_discount: bool
+    """Whether line taxes were computed before discounts, as in payloads of the first years."""
+
+
+def reckon(order: Order, digits: int) -> Parts | Gap:
+    """Find the reading of an order whose parts add up to its total and tax, or say how far the likeliest is off."""
+    likeliest: Sequence[Part] = ()
+    for reading in _readings(order):
+        parts = tuple(_parts(order, reading))
+        likeliest = likeliest or parts
+        if _adds_up(order, parts, digits):
+            return _in_cents(order, parts, reading, digits)
+    return _gap(order, likeliest, digits)
+
+
+def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
+    """Close the gap with one visible line (`[money] mismatch = "adjust"`); a gap in the tax alone cannot be closed so.
+
+    The line carries what is missing of total and tax, so that the sale comes to the order's own figures.
+    """
+    digits = gap.digits
+    parts = tuple(_parts(order, next(_readings(order))))
+    adjustment = Part(
+        charge=Charge.ADJUSTMENT,
+        name="Adjustment to the order's total",
+        quantity=1,
+        paid=round_money(order.total_inc_tax, digits) - total(round_money(part.paid, digits) for part in parts),
+        tax=round_money(order.total_tax, digits) - total(round_money(part.tax, digits) for part in parts),
+    )
+    if adjustment.paid == ZERO or not all(map(_is_sane, parts)):
+        return gap
+    rounded = tuple(
+        replace(part, paid=round_money(part.paid, digits), tax=round_money(part.tax, digits)) for part in parts
+    )
+    return Parts(
+        parts=(*rounded, adjustment),
+        total=round_money(order.total_inc_tax, digits),
+        tax=round_money(order.total_tax, digits),
+        remarks=(f"Adjusted by {amount_text(adjustment.paid, digits)} to meet the order's total.",),
+    )
+
+
+def _readings(order: Order) -> Iterator[_Reading]:
+    """The ways to read this order, the likeliest first; only questions that it raises multiply them."""
+    inclusive = bool(order.prices_include_tax)
+    doubtful = [Charge.FEE] * bool(order.fees) + [Charge.WRAPPING] * bool(order.wrapping.inc_tax)
+    left_out = [frozenset(out) for count in range(len(doubtful) + 1) for out in combinations(doubtful, count)]
+    stated = any(line.discounted_total is not None for line in order.lines)
+    discounted = bool(order.discount + order.coupon_discount)
+    ways = product(
+        (True, False) if stated else (True,),
+        left_out,
+        tuple(_Rest) if _rest_of_discount(order) > ZERO else (_Rest.NOWHERE,),
+        (False, True) if discounted else (False,),
+        (inclusive, not inclusive),
+    )
+    for trust, out, rest, early, mode in ways:
+        yield _Reading(tax_inclusive=mode, trust_line_totals=trust, left_out=out, rest=rest, tax_before_discount=early)
+
+
+def _rest_of_discount(order: Order) -> Decimal:
+    """What of the order's discounts no line shows."""
+    on_lines = total(discount.amount for line in order.lines for discount in line.discounts)
+    return order.discount + order.coupon_discount - on_lines
+
+
+def _parts(order: Order, reading: _Reading) -> Iterator[Part]:
+    scale = _tax_scale(order) if reading.tax_before_discount else Decimal(1)
+    rest = _rest_of_discount(order) if reading.rest is not _Rest.NOWHERE else ZERO
+    undiscounted = total(line.total_inc_tax for line in order.lines) or Decimal(1)
+    for line in order.lines:
+        tax = line.total_tax * scale
+        share = rest * line.total_inc_tax / undiscounted if reading.rest is _Rest.LINES else ZERO
+        paid = _line_paid(line, tax, reading) - share
+        yield Part(line=line, name=line.name, quantity=line.quantity, paid=paid, tax=tax)
+    for part in _charges(order, tax_inclusive=reading.tax_inclusive):
+        if part.charge is Charge.SHIPPING and reading.rest is _Rest.SHIPPING:
+            yield _reduced(part, rest)
+        elif part.charge not in reading.left_out:
+            yield part
+
+
+def _line_paid(line: OrderLine, tax: Decimal, reading: _Reading) -> Decimal:
+    """The equations of the orders API for what was paid for a line."""
+    if line.discounted_total is not None and reading.trust_line_totals:
+        return line.discounted_total
+    discount = total(discount.amount for discount in line.discounts)
+    if reading.tax_inclusive:
+        return line.total_inc_tax - discount
+    return line.total_ex_tax - discount + tax
+
+
+def _reduced(part: Part, discount: Decimal) -> Part:
+    """Take a discount off a part, and its share of the tax with it: tax is reckoned after discounts."""
+    return replace(part, paid=part.paid - discount, tax=part.tax * (part.paid - discount) / part.paid)
+
+
+def _charges(order: Order, *, tax_inclusive: bool) -> Iterator[Part]:
+    costs = [
+        (Charge.SHIPPING, "Shipping", order.shipping),
+        (Charge.HANDLING, "Handling", order.handling),
+        (Charge.WRAPPING, "Gift wrapping", order.wrapping),
+        *((Charge.FEE, fee.name or "Fee", fee.cost) for fee in order.fees),
+    ]
+    for charge, name, cost in costs:
+        if paid := cost.inc_tax if tax_inclusive else cost.ex_tax + cost.tax:
+            yield Part(charge=charge, name=name, quantity=1, paid=paid, tax=cost.tax)
+
+
+def _tax_scale(order: Order) -> Decimal:
+    """By how much line taxes fall where they were stated before discounts: by the order's share of discount."""
+    subtotal = total(line.total_ex_tax for line in order.lines)
+    return 1 - (order.discount + order.coupon_discount) / subtotal if subtotal else Decimal(1)
+
+
+def _adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
+    return (
+        all(map(_is_sane, parts))
+        and round_money(_paid(parts), digits) == round_money(order.total_inc_tax, digits)
+        and _tax_adds_up(order, parts, digits)
+    )
+
+
+def _tax_adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
+    """Taxes agree but for rounding, half a cent for each part: the store may round per rate, line or order."""
+    cent = Decimal(1).scaleb(-digits)
+    taxed = sum(1 for part in parts if part.tax)
+    off = abs(_tax(parts) - order.total_tax)
+    return off <= max(cent, cent * taxed / 2) if taxed else round_money(order.total_tax, digits) == ZERO
+
+
+def _is_sane(part: Part) -> bool:
+    """Whether a part can be a line of a sale: tax within what was paid, something sold where something was paid."""
+    return ZERO <= part.tax <= part.paid and (part.quantity > 0 or part.paid == ZERO)
+
+
+def _in_cents(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> Parts:
+    """Bring every part to whole cents so that the sums stay those of the order."""
+    whole = round_money(order.total_inc_tax, digits)
+    paid = apportion([part.paid for part in parts], whole, digits)
+    tax = apportion([part.tax for part in parts], round_money(order.total_tax, digits), digits)
+    rounded = tuple(
+        # A cent of tax that rounding gave to a part of less than a cent is no tax.
+        replace(part, paid=part_paid, tax=min(part_tax, part_paid))
+        for part, part_paid, part_tax in zip(parts, paid, tax, strict=True)
+        if part.quantity
+    )
+    return Parts(parts=rounded, total=whole, tax=_tax(rounded), remarks=tuple(_remarks(order, reading, digits)))
+
+
+def apportion(amounts: Sequence[Decimal], whole: Decimal, digits: int) -> list[Decimal]:
+    """Round amounts to cents so that they add up to `whole`: the cents left over go to the largest remainders.
+
+    Amounts of zero stay zero as long as any other can take the cent.
+    """
+    cent = Decimal(1).scaleb(-digits)
+    shares = [round_money(amount, digits) for amount in amounts]
+    left = int((whole - total(shares)) / cent)
+    step = cent if left > 0 else -cent
+    # Those rounded furthest the wrong way come first, among equals the largest.
+    turn = sorted(range(len(amounts)), key=lambda i: (not amounts[i], (shares[i] - amounts[i]) * step, -amounts[i]))
+    for i in range(abs(left)):
+        shares[turn[i % len(turn)]] += step
+    return shares
+
+
+def _remarks(order: Order, reading: _Reading, digits: int) -> Iterator[str]:
+    costs: Iterable[tuple[Charge, Decimal]] = (
+        (Charge.FEE, total(fee.cost.inc_tax for fee in order.fees)),
+        (Charge.WRAPPING, order.wrapping.inc_tax),
+    )
+    for charge, amount in costs:
+        if charge in reading.left_out:
+            yield f"{charge.capitalize()} of {amount_text(amount, digits)} is not part of the order's total."
+
+
+def _gap(order: Order, parts: Sequence[Part], digits: int) -> Gap:
+    paid, tax = _paid(parts), _tax(parts)
+    lines_inc = total(line.total_inc_tax for line in order.lines)
+    lines_ex = total(line.total_ex_tax for line in order.lines)
+    if paid == order.total_inc_tax or round_money(paid, digits) == round_money(order.total_inc_tax, digits):
+        source = "tax"
+    elif lines_inc != order.subtotal.inc_tax and lines_ex != order.subtotal.ex_tax:
+        source = "lines"
+    else:
+        source = "total"
+    return Gap(
+        stated_total=order.total_inc_tax,
+        parts_total=paid,
+        stated_tax=order.total_tax,
+        parts_tax=tax,
+        source=source,
+        digits=digits,
+    )
+
+
+def _paid(parts: Iterable[Part]) -> Decimal:
+    return total(part.paid for part in parts)
+
+
+def _tax(parts: Iterable[Part]) -> Decimal:
+    return total(part.tax for part in parts)

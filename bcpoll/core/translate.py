@@ -1,0 +1,341 @@
+"""Translation: an order, the shop and the policy make what the POS should hold for it, or a `Rejected`.
+
+Owns what a sale looks like (codes, notes, taxes, tenders, register). Whether parts add up is `parts`, what is to be
+done about it is `plan`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from bcpoll.core.decode import Head
+from bcpoll.core.money import ZERO, Currency, amount_text, round_money, total
+from bcpoll.core.order import Address, Destination, LineKind, Order, OrderLine, code_key, email_key
+from bcpoll.core.parts import Gap, Part, Parts, reckon, with_adjustment
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import Buyer, Desired, DesiredState, Payment, ProductDraft, Sale, SaleLine, SaleState
+from bcpoll.core.shop import Charge, KnownProducts, Mismatch, Policy, Register, Shop, Unpaid
+from bcpoll.core.status import Disposition
+from bcpoll.core.units import UNIT_DIGITS, Units, exact_units, units
+
+# The POS documents no limit for these texts; these lengths keep them readable on a screen and a receipt.
+_NOTE_LENGTH = 2000
+_LINE_NOTE_LENGTH = 500
+
+
+def is_wanted(head: Head, policy: Policy) -> bool:
+    """Whether an order is imported at all, by its status and where it came from.
+
+    Orders that the POS itself put into the store would go round in a circle.
+    """
+    return (
+        policy.statuses.disposition(head.status) is not Disposition.NOT_IMPORTED
+        and head.external_source not in policy.ignore_sources
+        and head.channel_id not in policy.ignore_channels
+    )
+
+
+def not_wanted(order_id: int) -> Desired:
+    """What the POS should hold for an order that is not imported: nothing."""
+    return Desired(order_id=order_id, state=DesiredState.NOT_IMPORTED)
+
+
+def product_codes(order: Order, policy: Policy) -> set[str]:
+    """The keys of all codes that the order's sale will need, to look them up before translating."""
+    charged = {
+        Charge.SHIPPING: order.shipping.inc_tax,
+        Charge.HANDLING: order.handling.inc_tax,
+        Charge.WRAPPING: order.wrapping.inc_tax,
+        Charge.FEE: total(fee.cost.inc_tax for fee in order.fees),
+    }
+    codes = {line_code(line, policy) for line in order.lines if line.quantity}
+    codes |= {policy.charges[charge] for charge, amount in charged.items() if amount}
+    return {code_key(code) for code in codes}
+
+
+def translate(order: Order, shop: Shop, policy: Policy, known: KnownProducts) -> Desired | Rejected:
+    """Make what the POS should hold for an order that is wanted (`is_wanted`)."""
+    if not order.lines and order.subtotal.inc_tax:
+        return _reject(order, Reason.LINES_INCOMPLETE, "products", f"no lines for {order.subtotal.inc_tax} of goods")
+    parts = _checked_parts(order, policy)
+    if isinstance(parts, Gap):
+        return _reject(order, Reason.TOTALS_DIFFER, "total_inc_tax", str(parts))
+    if order.currency != shop.currency.code:
+        return _reject(
+            order,
+            Reason.FOREIGN_CURRENCY,
+            "default_currency_code",
+            f"order total {parts.total} {order.currency or '(none)'}, the POS keeps {shop.currency.code}",
+        )
+    lines = _lines(order, parts, shop, policy)
+    ambiguous = [line.code for line in lines if len(known.get(code_key(line.code), ())) > 1]
+    if ambiguous:
+        return _reject(order, Reason.AMBIGUOUS_PRODUCT, "sku", f"several products go by {ambiguous[0]!r}")
+    sale = _sale(order, parts, lines, shop, policy)
+    if sale is None:
+        credit = order.gift_certificate + order.store_credit
+        return _reject(
+            order, Reason.TOTALS_DIFFER, "store_credit_amount", f"credit of {credit} exceeds the total {parts.total}"
+        )
+    return Desired(
+        order_id=order.id,
+        state=_state(order, policy),
+        sale=sale,
+        products=tuple(_drafts(parts, lines, policy)),
+        content=_content(parts, policy),
+        notes=parts.remarks,
+    )
+
+
+def _reject(order: Order, reason: Reason, field: str, detail: str) -> Rejected:
+    return Rejected(order_id=order.id, reason=reason, field=field, detail=detail)
+
+
+def _checked_parts(order: Order, policy: Policy) -> Parts | Gap:
+    """Check the money first, in the order's own currency: both sums are worth knowing whatever else is wrong."""
+    parts = reckon(order, Currency(order.currency).digits)
+    if isinstance(parts, Gap) and policy.mismatch is Mismatch.ADJUST:
+        return with_adjustment(order, parts)
+    return parts
+
+
+# --- state and tenders -----------------------------------------------------------------------------------------------
+
+
+def _state(order: Order, policy: Policy) -> DesiredState:
+    if policy.statuses.disposition(order.status) is Disposition.VOIDED:
+        return DesiredState.VOIDED
+    return DesiredState.PAID if policy.statuses.is_paid(order.status, order.payment_status) else DesiredState.UNPAID
+
+
+def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, policy: Policy) -> Sale | None:
+    """The sale; None where the tenders exceed its total."""
+    state = _state(order, policy)
+    buyer = _buyer(order)
+    payments = _payments(order, parts.total, shop) if state is DesiredState.PAID else ()
+    if payments is None:
+        return None
+    # A sale on account needs somebody whose account it is.
+    on_account = state is DesiredState.UNPAID and policy.unpaid is Unpaid.ON_ACCOUNT and buyer is not None
+    closed = SaleState.VOIDED if state is DesiredState.VOIDED else SaleState.CLOSED
+    return Sale(
+        order_id=order.id,
+        state=SaleState.PENDING if on_account else closed,
+        attributes=("onaccount",) if on_account else (),
+        register=_register(order, shop),
+        author_id=shop.author_id,
+        date=order.created_at,
+        note=_note(order, parts.remarks),
+        lines=lines,
+        payments=payments,
+        buyer=buyer,
+        total=parts.total,
+        tax=parts.tax,
+    )
+
+
+def _payments(order: Order, sum_total: Decimal, shop: Shop) -> tuple[Payment, ...] | None:
+    """One payment per tender; gift certificates and store credit leave the total as it is and pay a part of it."""
+    digits, tenders = shop.currency.digits, shop.tenders
+    certificate = round_money(order.gift_certificate, digits)
+    credit = round_money(order.store_credit, digits)
+    rest = sum_total - certificate - credit
+    if rest < ZERO:
+        return None
+    method = tenders.by_method.get(order.payment_method.strip().lower(), tenders.default_id)
+    by_tender = (
+        (tenders.gift_certificate_id, certificate),
+        (tenders.store_credit_id, credit),
+        (method, rest),
+    )
+    return tuple(Payment(type_id=type_id, amount=amount) for type_id, amount in by_tender if amount)
+
+
+def _register(order: Order, shop: Shop) -> Register:
+    """The first route that matches, else the shop's register."""
+    pickups = {destination.pickup_code for destination in order.destinations} - {""}
+    countries = {destination.address.country_code for destination in order.destinations}
+    for route in shop.routes:
+        if route.pickup_location in pickups or route.channel == order.channel_id or route.country in countries - {""}:
+            return route.register
+    return shop.register
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+
+def line_code(line: OrderLine, policy: Policy) -> str:
+    """The code a line sells under: its SKU, or one that stays the same from order to order."""
+    if line.kind is LineKind.GIFT_CERTIFICATE:
+        return policy.charges[Charge.GIFT_CERTIFICATE]
+    if line.sku:
+        return line.sku
+    if line.product_id:
+        return f"BC-{line.product_id}-{line.variant_id}" if line.variant_id else f"BC-{line.product_id}"
+    return f"BC-CUSTOM-{_short_hash(line.name.casefold())}"
+
+
+def _code(part: Part, policy: Policy) -> str:
+    return policy.charges[part.charge] if part.charge else line_code(_line_of(part), policy)
+
+
+def _line_of(part: Part) -> OrderLine:
+    """The order line of a part that is no charge."""
+    assert part.line is not None  # noqa: S101 - a part is either a charge or a line
+    return part.line
+
+
+def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[SaleLine, ...]:
+    """Unit values per part; divided exactly where the small errors of many parts would add up to a cent."""
+    digits = shop.currency.digits
+    rows = [units(part.paid, part.tax, part.quantity, digits) for part in parts.parts]
+    if not _comes_to(rows, parts, digits):
+        rows = [exact_units(part.paid, part.tax, part.quantity) for part in parts.parts]
+    names = {line.id: line.name for line in order.lines}
+    return tuple(
+        SaleLine(
+            code=_code(part, policy),
+            quantity=row.quantity,
+            unit_price=row.price,
+            unit_tax=row.tax,
+            tax_id=_tax_id(part, shop),
+            note=_line_note(part, names.get(part.line.parent_id or 0, "") if part.line else "", digits),
+        )
+        for part, split in zip(parts.parts, rows, strict=True)
+        for row in split
+    )
+
+
+def _comes_to(rows: Iterable[Sequence[Units]], parts: Parts, digits: int) -> bool:
+    every = [row for split in rows for row in split]
+    return (
+        round_money(total(row.paid for row in every), digits) == parts.total
+        and round_money(total(row.tax * row.quantity for row in every), digits) == parts.tax
+    )
+
+
+def _tax_id(part: Part, shop: Shop) -> str:
+    """The POS tax whose rate comes within a cent of the part's own tax, the nearest of them; else the default."""
+    if part.tax == ZERO:
+        return shop.no_tax_id
+    cent = Decimal(1).scaleb(-shop.currency.digits)
+    net = part.paid - part.tax
+    fits = [
+        (abs(net * tax.rate - part.tax), tax.id != shop.default_tax_id, tax.id)
+        for tax in shop.taxes
+        if tax.id != shop.no_tax_id and abs(net * tax.rate - part.tax) <= cent
+    ]
+    return min(fits)[2] if fits else shop.default_tax_id
+
+
+def _drafts(parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator[ProductDraft]:
+    """A draft per code, from the first part that sells under it."""
+    tax_ids = {line.code: line.tax_id for line in reversed(tuple(lines))}
+    seen: set[str] = set()
+    for part in parts.parts:
+        code = _code(part, policy)
+        if code_key(code) in seen:
+            continue
+        seen.add(code_key(code))
+        line = part.line if part.line and part.line.kind is not LineKind.GIFT_CERTIFICATE else None
+        yield ProductDraft(
+            code=code,
+            name=line.name or code if line else _CHARGE_NAMES[part.charge or Charge.GIFT_CERTIFICATE],
+            unit_price=round_money(line.total_ex_tax / line.quantity, UNIT_DIGITS) if line else ZERO,
+            tax_id=tax_ids[code],
+            is_charge=line is None,
+            product_id=line.product_id if line else 0,
+            variant_id=line.variant_id if line else 0,
+        )
+
+
+_CHARGE_NAMES = {
+    Charge.SHIPPING: "Shipping (BigCommerce)",
+    Charge.HANDLING: "Handling (BigCommerce)",
+    Charge.WRAPPING: "Gift wrapping (BigCommerce)",
+    Charge.FEE: "Fee (BigCommerce)",
+    Charge.GIFT_CERTIFICATE: "Gift certificate sold (BigCommerce)",
+    Charge.REFUND: "Refund (BigCommerce)",
+    Charge.ADJUSTMENT: "Adjustment (BigCommerce)",
+}
+
+
+def _content(parts: Parts, policy: Policy) -> str:
+    """Digest of what an edit of the order would change; settings of the POS side do not enter it."""
+    rows = sorted(
+        (part.charge or code_key(_code(part, policy)), part.quantity, f"{part.paid:f}", f"{part.tax:f}")
+        for part in parts.parts
+    )
+    return _short_hash(repr((rows, f"{parts.total:f}")), size=16)
+
+
+def _short_hash(text: str, size: int = 5) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+# --- buyer and notes -------------------------------------------------------------------------------------------------
+
+
+def _buyer(order: Order) -> Buyer | None:
+    """Who bought; None for a guest who left no e-mail address."""
+    email = email_key(order.billing.email)
+    if order.customer_id:
+        key, code = f"customer:{order.customer_id}", f"BC-{order.customer_id}"
+    elif email:
+        key, code = f"email:{email}", f"BC-G-{_short_hash(email)}"
+    else:
+        return None
+    address = replace(order.billing, email=email)
+    return Buyer(key=key, code=code, email=email, address=address, opt_in=order.email_opt_in)
+
+
+def _note(order: Order, remarks: Iterable[str]) -> str:
+    paragraphs = [
+        f"BigCommerce order {order.id}",
+        *(_where_to(destination) for destination in order.destinations),
+        *([f"Message: {order.customer_message.strip()}"] if order.customer_message.strip() else []),
+        *remarks,
+    ]
+    return _clipped("\n".join(paragraphs), _NOTE_LENGTH)
+
+
+def _where_to(destination: Destination) -> str:
+    if destination.pickup_code or destination.pickup_name:
+        return f"Pick up at {destination.pickup_name or destination.pickup_code}"
+    by = f" by {destination.shipping_method}" if destination.shipping_method else ""
+    return f"Ship{by} to {_one_line(destination.address)}"
+
+
+def _one_line(address: Address) -> str:
+    name = f"{address.first_name} {address.last_name}".strip()
+    place = f"{address.city} {address.state} {address.postcode}".strip()
+    members = (name, address.company, address.street_1, address.street_2, place, address.country, address.phone)
+    return ", ".join(" ".join(member.split()) for member in members if member.strip())
+
+
+def _line_note(part: Part, parent: str, digits: int) -> str:
+    if part.line is None:
+        return part.name if part.charge is Charge.FEE else ""
+    line = part.line
+    remarks = [
+        *([f"Part of {parent}"] if parent else []),
+        *([line.name] if line.kind is LineKind.GIFT_CERTIFICATE and line.name else []),
+        *(f"{asked}: {chosen}" for asked, chosen in line.options),
+        *([line.event] if line.event else []),
+        *(
+            f"Gift wrapping: {text}"
+            for text in [": ".join(filter(None, (line.wrapping, line.wrapping_message)))]
+            if text
+        ),
+        *(_discount_note(amount_text(taken.amount, digits), taken.code or taken.name) for taken in line.discounts),
+    ]
+    return _clipped("; ".join(" ".join(remark.split()) for remark in remarks), _LINE_NOTE_LENGTH)
+
+
+def _discount_note(amount: str, name: str) -> str:
+    return f"Discount {amount} ({name})" if name else f"Discount {amount}"
+
+
+def _clipped(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
