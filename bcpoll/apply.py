@@ -1,0 +1,338 @@
+"""Carrying out one page of plans: references first, then intents, then the sales on a small thread pool.
+
+Owns the order in which things are written to the POS, and what is believed of the answers. Only the calling thread
+touches the checkpoint; pool threads only speak HTTP (`send`). What became of the page is given back for the caller to
+settle together with the cursor, in one transaction (`PageResult.settle`).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, Settlement
+from bcpoll.config import WhenClosed
+from bcpoll.core.bodies import sale_body
+from bcpoll.core.order import Json, code_key
+from bcpoll.core.plan import after
+from bcpoll.core.rejected import Rejected
+from bcpoll.core.sale import Action, Applied, AppliedState, CreateSale, Desired, Plan, SettleSale, VoidSale
+from bcpoll.core.shop import Register
+from bcpoll.core.times import iso
+from bcpoll.errors import BcpollError, RetryLater
+from bcpoll.ports import PointOfSale
+from bcpoll.resolve import Resolver
+from bcpoll.send import NOT_SENT, Result, create_sale, settle_sale, void_sale
+
+STOPPED = RetryLater("the run was stopped", hint="The next run goes on from here.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """An order with its plan, and what the ledger and the review need to know of it."""
+
+    order_id: int
+    status_id: int
+    modified_at: datetime
+    fingerprint: str
+    payload: Json
+    desired: Desired
+    applied: Applied
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of an order: how far it was applied, and why it was set aside if it was."""
+
+    planned: Planned
+    applied: Applied
+    rejected: Rejected | None = None
+    is_finished: bool = True
+    """False where the order was cut short and has to be read again."""
+
+    @classmethod
+    def idle(cls, planned: Planned) -> "Outcome":
+        """The outcome of a plan without actions."""
+        return cls(planned=planned, applied=planned.applied, rejected=planned.plan.notice)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageResult:
+    """What became of a page; `stopped_by` says why it was cut short."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    settlements: tuple[Settlement, ...] = ()
+    customers_created: int = 0
+    products_created: int = 0
+    stopped_by: BcpollError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One action, ready to be sent, with the key of its intent."""
+
+    key: str
+    action: Action
+    body: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What became of the steps of one order; `error` ended it, and an unlisted step stays open to be looked up."""
+
+    planned: Planned
+    steps: tuple[_Step, ...]
+    results: tuple[Result, ...]
+    error: BcpollError | None = None
+
+
+class Applier:
+    """Writes pages of plans to the POS."""
+
+    def __init__(
+        self,
+        *,
+        pos: PointOfSale,
+        checkpoint: Checkpoint,
+        resolver: Resolver,
+        pool: Executor,
+        clock: Callable[[], datetime],
+        run_id: int,
+        when_closed: WhenClosed,
+        stop: threading.Event,
+    ) -> None:
+        self._pos = pos
+        self._checkpoint = checkpoint
+        self._resolver = resolver
+        self._pool = pool
+        self._clock = clock
+        self._run_id = run_id
+        self._when_closed = when_closed
+        self._stop = stop
+
+    def apply(self, page: Sequence[Planned]) -> PageResult:
+        """Carry out the plans of a page; those without actions are done as they are."""
+        idle = [Outcome.idle(one) for one in page if _is_idle(one)]
+        busy = [one for one in page if not _is_idle(one)]
+        if not busy:
+            return PageResult(outcomes=tuple(idle))
+        self._ready_registers(busy)
+        creations = [action for one in busy for action in one.plan.actions if isinstance(action, CreateSale)]
+        customers = self._resolver.customers(action.sale.buyer for action in creations if action.sale.buyer)
+        products = self._resolver.products(creations, _drafts(busy))
+        lacking = {one.order_id: lack for one in busy for lack in _lacks(one, customers.failures, products.failures)}
+        jobs = [(one, tuple(_steps(one, customers.ids, products.ids))) for one in busy if one.order_id not in lacking]
+        self._intend(jobs)
+        halt = threading.Event()
+        done = tuple(self._pool.map(lambda job: self._carry_out(job[0], job[1], halt), jobs))
+        stopped_by = self._closed_register(done) or next((one.error for one in done if one.error), None)
+        outcomes = [
+            *idle,
+            *(_set_aside(one, lacking[one.order_id]) for one in busy if one.order_id in lacking),
+            *(_outcome(one, stopped_by) for one in done),
+        ]
+        return PageResult(
+            outcomes=tuple(outcomes),
+            settlements=tuple(_settlements(done)),
+            customers_created=customers.created,
+            products_created=products.created,
+            stopped_by=stopped_by,
+        )
+
+    def _intend(self, jobs: Iterable[tuple[Planned, tuple[_Step, ...]]]) -> None:
+        now = self._clock()
+        self._checkpoint.intend(
+            Intent(
+                key=step.key,
+                order_id=planned.order_id,
+                kind=_KINDS[type(step.action)],
+                target=step.action.sale_id,
+                body=_remembered(planned, step),
+                created_at=now,
+                run_id=self._run_id,
+            )
+            for planned, steps in jobs
+            for step in steps
+        )
+
+    def _carry_out(self, planned: Planned, steps: tuple[_Step, ...], halt: threading.Event) -> _Done:
+        """Send the steps of one order, one after the other, up to the first that is not done. Runs on the pool."""
+        results: list[Result] = []
+        for step in steps:
+            if (results and not results[-1].is_done) or (not results and (halt.is_set() or self._stop.is_set())):
+                results.append(NOT_SENT)
+                continue
+            try:
+                results.append(_send(self._pos, step))
+            except BcpollError as error:
+                halt.set()
+                return _Done(planned=planned, steps=steps, results=tuple(results), error=error)
+        stopped = STOPPED if results[0] is NOT_SENT else None
+        return _Done(planned=planned, steps=steps, results=tuple(results), error=stopped)
+
+    def _ready_registers(self, page: Iterable[Planned]) -> None:
+        """See to it that the registers are open, where the settings want that seen to (`when_closed`)."""
+        if self._when_closed is WhenClosed.TRY:
+            return
+        for register in self._closed(_registers(page)):
+            if self._when_closed is WhenClosed.WAIT:
+                raise _register_closed(register)
+            self._pos.open_register(register.id, self._clock())
+
+    def _closed_register(self, done: Sequence[_Done]) -> BcpollError | None:
+        """After a refusal: whether a closed register explains it; its orders wait instead of being set aside."""
+        refusing = [one.planned for one in done if any(_is_refusal(result) for result in one.results)]
+        for register in self._closed(_registers(refusing)):
+            return _register_closed(register)
+        return None
+
+    def _closed(self, register_ids: set[str]) -> list[Register]:
+        if not register_ids:
+            return []
+        return [one for one in self._pos.registers() if one.id in register_ids and not one.is_open]
+
+
+_KINDS: Mapping[type[Any], IntentKind] = {
+    CreateSale: IntentKind.SALE,
+    SettleSale: IntentKind.SETTLE_SALE,
+    VoidSale: IntentKind.VOID_SALE,
+}
+
+
+def _is_idle(planned: Planned) -> bool:
+    return not planned.plan.actions
+
+
+def _drafts(page: Iterable[Planned]) -> Iterator[Any]:
+    for planned in page:
+        if any(isinstance(action, CreateSale) for action in planned.plan.actions):
+            yield from planned.desired.products
+
+
+def _registers(page: Iterable[Planned]) -> set[str]:
+    return {
+        action.sale.register.id
+        for planned in page
+        for action in planned.plan.actions
+        if isinstance(action, CreateSale | SettleSale)
+    }
+
+
+def _register_closed(register: Register) -> RetryLater:
+    return RetryLater(
+        f'the register "{register.name}" is closed',
+        hint='Open it in the POS, or set [pos] when_closed = "open". The orders wait until then.',
+    )
+
+
+def _lacks(planned: Planned, *failures: Mapping[str, Result]) -> Iterator[Rejected]:
+    """Why an order cannot be sent: the customer or a product that it needs could not be had."""
+    customers, products = failures
+    sales = [action.sale for action in planned.plan.actions if isinstance(action, CreateSale)]
+    buyers = [sale.buyer.key for sale in sales if sale.buyer and sale.buyer.key in customers]
+    codes = [line.code for sale in sales for line in sale.lines if code_key(line.code) in products]
+    if buyers:
+        yield _rejected(planned, customers[buyers[0]], f"customer {buyers[0]}")
+    elif codes:
+        yield _rejected(planned, products[code_key(codes[0])], f"product {codes[0]}")
+
+
+def _rejected(planned: Planned, result: Result, field: str) -> Rejected:
+    return Rejected(order_id=planned.order_id, reason=result.reason, field=field, detail=result.detail)
+
+
+def _set_aside(planned: Planned, rejected: Rejected) -> Outcome:
+    return Outcome(planned=planned, applied=planned.applied, rejected=rejected)
+
+
+def _steps(planned: Planned, customer_ids: Mapping[str, str], product_ids: Mapping[str, str]) -> Iterator[_Step]:
+    for action in planned.plan.actions:
+        key = f"{_KINDS[type(action)].value}:{action.sale_id}"
+        body: Json = {}
+        if isinstance(action, CreateSale):
+            buyer = action.sale.buyer
+            customer_id = customer_ids[buyer.key] if buyer else None
+            body = sale_body(action.sale, action.sale_id, customer_id, product_ids)
+        yield _Step(key=key, action=action, body=body)
+
+
+def _send(pos: PointOfSale, step: _Step) -> Result:
+    match step.action:
+        case CreateSale():
+            return create_sale(pos, step.body)
+        case SettleSale():
+            return settle_sale(pos, step.action)
+        case _:
+            return void_sale(pos, step.action.sale_id)
+
+
+def _remembered(planned: Planned, step: _Step) -> Json:
+    """What a later run needs to finish the books if this one does not come back from the write."""
+    then = after(planned.applied, step.action, planned.desired.content)
+    return {"request": step.body, "order": order_memory(planned), "applied": applied_memory(then)}
+
+
+def order_memory(planned: Planned) -> Json:
+    """The part of a ledger row that comes from the order."""
+    return {"status_id": planned.status_id, "modified_at": iso(planned.modified_at)}
+
+
+def applied_memory(applied: Applied) -> Json:
+    """An `Applied` as JSON; `applied_from` reads it back."""
+    return {
+        "state": applied.state.value,
+        "revision": applied.revision,
+        "sale_id": applied.sale_id,
+        "content": applied.content,
+        "total": str(applied.total),
+    }
+
+
+def applied_from(order_id: int, memory: Mapping[str, Any]) -> Applied:
+    """Read back what `applied_memory` wrote."""
+    return Applied(
+        order_id=order_id,
+        state=AppliedState(memory["state"]),
+        revision=int(memory["revision"]),
+        sale_id=str(memory["sale_id"]),
+        content=str(memory["content"]),
+        total=Decimal(memory["total"]),
+    )
+
+
+def _is_refusal(result: Result) -> bool:
+    return result.state is IntentState.REFUSED and result is not NOT_SENT
+
+
+def _outcome(done: _Done, stopped_by: BcpollError | None) -> Outcome:
+    """How far an order was applied, and the first thing that kept it from going further.
+
+    An order that was cut short, or that a closed register keeps waiting, is not set aside: it is read again.
+    """
+    applied, planned = done.planned.applied, done.planned
+    for step, result in zip(done.steps, done.results, strict=False):
+        if result.is_done:
+            applied = after(applied, step.action, planned.desired.content)
+        elif done.error or (stopped_by and _is_refusal(result)):
+            return Outcome(planned=planned, applied=applied, is_finished=False)
+        else:
+            return Outcome(planned=planned, applied=applied, rejected=_rejected(planned, result, _field(step)))
+    return Outcome(planned=planned, applied=applied, rejected=planned.plan.notice, is_finished=done.error is None)
+
+
+def _field(step: _Step) -> str:
+    return step.key.partition(":")[0]
+
+
+def _settlements(done: Iterable[_Done]) -> Iterator[Settlement]:
+    """What became of each intent; steps after one that was cut short were never sent, that one itself stays open."""
+    for one in done:
+        for step, result in zip(one.steps, one.results, strict=False):
+            yield Settlement(key=step.key, state=result.state, detail=result.detail, result=result.result)
+        if one.error is not None:
+            for step in one.steps[len(one.results) + 1 :]:
+                yield Settlement(key=step.key, state=NOT_SENT.state, detail=NOT_SENT.detail)

@@ -1,0 +1,283 @@
+"""BigCommerce as a source of orders: addresses, filters and paging of its REST Management API, V2 and V3.
+
+Only ever reads. Gives orders and lines as they came off the wire; what they mean is for `core.decode`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TypeAlias
+from urllib.parse import quote
+
+from bcpoll.budget import SYSTEM_CLOCK, Clock, SharedBudget
+from bcpoll.core.money import ZERO, total
+from bcpoll.core.order import Json
+from bcpoll.core.shop import StockLevel, StoreFacts
+from bcpoll.core.times import parse_time, rfc2822
+from bcpoll.errors import WrongAnswer
+from bcpoll.http import Client, Patience, Side, TooHeavy, write_json
+from bcpoll.rows import amount_of, id_of, is_row, rows_of, text_of, whole_id_of, whole_of
+
+# The documented maximum; and the documented default, which a list falls back to if it should ignore `limit`. A page of
+# at least the default's length is therefore never taken for the last one.
+_PAGE = 250
+_DEFAULT_PAGE = 50
+
+# Below this, a list that still breaks the server is broken for another reason than its length.
+_SMALLEST_PAGE = 25
+
+# One page of orders with all that belongs to them, in one request instead of one per order.
+_ORDER_PARTS: Mapping[str, str | int] = MappingProxyType(
+    {"include": "consignments.line_items,fees", "consignment_structure": "object"}
+)
+
+# `id:in` has no documented maximum; fifty ids keep the address far below any limit on its length.
+_IDS_PER_REQUEST = 50
+
+_SECOND = timedelta(seconds=1)
+
+SIDE = Side(
+    name="BigCommerce",
+    token_key="[bigcommerce] access_token",  # noqa: S106 - the name of a setting
+    url_key="[bigcommerce] api_url",
+    scope_remedy="Make a new API account with it: the scopes of an existing one cannot be changed.",
+)
+
+# BigCommerce asks for a minute and more after a 500, and for growing delays (status codes page).
+PATIENCE = Patience(first_by_status=MappingProxyType({429: 5.0, 500: 60.0}))
+
+_ORDERS = "store_v2_orders_read_only"
+_PRODUCTS = "store_v2_products_read_only"
+_STORE = "store_v2_information_read_only"
+
+_Params: TypeAlias = Mapping[str, str | int]
+
+
+def connect(api_url: str, access_token: str, *, workers: int = 4, clock: Clock = SYSTEM_CLOCK) -> Client:
+    """A client for the store's API; SettingsError for an address without TLS or a token that cannot be one."""
+    headers = {"X-Auth-Token": access_token}
+    budget = SharedBudget(clock=clock)
+    return Client(api_url, side=SIDE, headers=headers, budget=budget, workers=workers, patience=PATIENCE, clock=clock)
+
+
+class BigCommerce:
+    """The web store; carries out `ports.OrderSource`."""
+
+    def __init__(self, client: Client, store_hash: str, *, page_size: int = _PAGE) -> None:
+        """`page_size` is how many orders are asked for at once; smaller ones are for tests."""
+        self._client = client
+        self._page_size = page_size
+        base = f"/stores/{quote(store_hash, safe='')}"
+        self._v2, self._v3 = f"{base}/v2", f"{base}/v3"
+
+    def store(self) -> StoreFacts:
+        """Name and currency of the store (GET /v2/store)."""
+        row = self._object("/store", scope=_STORE)
+        return StoreFacts(name=text_of(row, "name"), currency=id_of(row, "/v2/store", "currency").upper())
+
+    def server_time(self) -> datetime:
+        """The store's clock, in whole seconds (GET /v2/time)."""
+        seconds = whole_id_of(self._object("/time"), "/v2/time", "time")
+        try:
+            return datetime.fromtimestamp(seconds, UTC)
+        except (OverflowError, OSError, ValueError) as error:
+            raise WrongAnswer(f"/v2/time: {seconds} is no time") from error
+
+    def changed_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of raw orders modified at or after `since`, ascending by that time, each version of an order once.
+
+        WrongAnswer where the list does not keep to the filter or the order asked for: BigCommerce answers a filter that
+        it cannot read with all orders. Pages get smaller where the server breaks down over one.
+        """
+        return _Walk(self, since, self._page_size).pages()
+
+    def order(self, order_id: int) -> Json | None:
+        """One raw order with its embedded lines; None where the store has no such order."""
+        path = f"{self._v2}/orders/{order_id}"
+        row = self._client.get(path, _ORDER_PARTS, scope=_ORDERS, missing_ok=True)
+        if row is not None and not is_row(row):
+            raise WrongAnswer(f"/v2/orders/{order_id}: no object")
+        return row
+
+    def order_lines(self, order_id: int) -> list[Json]:
+        """All raw lines of an order, from its own resource; none where the order is gone."""
+        path = f"{self._v2}/orders/{order_id}/products"
+        lines: dict[str, Json] = {}
+        page = 1
+        while True:
+            answer = self._client.get(path, {"limit": _PAGE, "page": page}, scope=_ORDERS, missing_ok=True, nothing=[])
+            rows = rows_of(answer, path)
+            known = len(lines)
+            lines |= {id_of(row, path): row for row in rows}
+            if len(rows) < _DEFAULT_PAGE or len(lines) == known:
+                return list(lines.values())
+            page += 1
+
+    def order_ids_with_status(self, status_id: int) -> Iterator[int]:
+        """The ids of all orders in a status, ascending. Goes on from the last id, so that nothing is skipped."""
+        path = f"{self._v2}/orders"
+        last = 0
+        while True:
+            params: dict[str, str | int] = {"status_id": status_id, "sort": "id:asc", "limit": self._page_size}
+            answer = self._client.get(path, params | ({"min_id": last} if last else {}), scope=_ORDERS, nothing=[])
+            rows = rows_of(answer, path)
+            if any(whole_of(row, "status_id") != status_id for row in rows):
+                raise WrongAnswer(f"{path}: status_id={status_id} was ignored")
+            # `min_id` may include the id it names or not: it is asked for again and left out here.
+            fresh = [number for row in rows if (number := whole_id_of(row, path)) > last]
+            yield from fresh
+            if not fresh or len(rows) < min(self._page_size, _DEFAULT_PAGE):
+                return
+            last = max(fresh)
+
+    def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
+        """What is left of products, by (product id, variant id); variant 0 stands for the product as a whole."""
+        ids = sorted(set(product_ids))
+        groups = [ids[start : start + _IDS_PER_REQUEST] for start in range(0, len(ids), _IDS_PER_REQUEST)]
+        levels: dict[tuple[int, int], StockLevel] = {}
+        for group in groups:
+            for product in self._products(group):
+                levels |= _stock_of(product)
+        return levels
+
+    def _products(self, ids: list[int]) -> Iterator[Json]:
+        path = f"{self._v3}/catalog/products"
+        page = pages = 1
+        while page <= pages:
+            params: _Params = {"id:in": ",".join(map(str, ids)), "include": "variants", "limit": _PAGE, "page": page}
+            answer = self._client.get(path, params, scope=_PRODUCTS)
+            if not is_row(answer):
+                raise WrongAnswer(f"{path}: no object")
+            yield from rows_of(answer.get("data"), path)
+            meta = answer.get("meta")
+            pagination = meta.get("pagination") if is_row(meta) else None
+            pages = whole_of(pagination, "total_pages") or 1 if is_row(pagination) else 1
+            page += 1
+
+    def _object(self, path: str, *, scope: str = "") -> Json:
+        answer = self._client.get(self._v2 + path, scope=scope)
+        if not is_row(answer):
+            raise WrongAnswer(f"/v2{path}: no object")
+        return answer
+
+    def orders_page(self, asked: datetime, page: int, size: int) -> list[Json]:
+        """One page of the list of orders modified since a time, as read. Raises TooHeavy where the server gives up."""
+        path = f"{self._v2}/orders"
+        params = {
+            "min_date_modified": rfc2822(asked),
+            "sort": "date_modified:asc",
+            "limit": size,
+            "page": page,
+            **_ORDER_PARTS,
+        }
+        # A page that can be made smaller is tried twice, so that a broken server does not keep the pass for an hour.
+        tries = 2 if size > _SMALLEST_PAGE else None
+        return rows_of(self._client.get(path, params, scope=_ORDERS, nothing=[], tries=tries), path)
+
+
+def _stock_of(product: Json) -> dict[tuple[int, int], StockLevel]:
+    """Stock by the product's `inventory_tracking`: `product` counts all variants together, `variant` each alone.
+
+    Anything else is `none`: a product that the store does not count is not counted in the POS either.
+    """
+    number = whole_id_of(product, "/v3/catalog/products")
+    variants = rows_of(product.get("variants") or [], "/v3/catalog/products variants")
+    each = {whole_id_of(row, "/v3/catalog/products variants"): amount_of(row, "inventory_level") for row in variants}
+    tracking = text_of(product, "inventory_tracking")
+    if tracking == "variant":
+        levels = {variant: StockLevel(tracked=True, level=level or ZERO) for variant, level in each.items()}
+        return {(number, key): level for key, level in levels.items()} | {
+            (number, 0): StockLevel(tracked=True, level=total(level.level for level in levels.values()))
+        }
+    tracked = tracking == "product"
+    shared = StockLevel(tracked=tracked, level=(amount_of(product, "inventory_level") or ZERO) if tracked else ZERO)
+    return {(number, variant): shared for variant in (0, *each)}
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A way through the orders changed since a time, over a list that moves while it is read.
+
+    An order that is modified leaves its place and moves to the end; with page numbers, the row behind a page's end
+    would move into the page and be missed. So the next page is asked for by the time of the last row, less a second,
+    because it is not documented whether `min_date_modified` includes its own second. Page numbers only serve where a
+    second or two fill a page; those pages are read again until nothing new is found in them.
+    """
+
+    source: BigCommerce
+    since: datetime
+    size: int
+    asked: datetime = field(init=False)
+    page: int = field(init=False, default=1)
+    found_in_crowd: bool = field(init=False, default=False)
+    last_rows: list[Json] = field(init=False, default_factory=list)
+    seen: dict[bytes, datetime | None] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.asked = self.since.replace(microsecond=0) - _SECOND
+
+    def pages(self) -> Iterator[list[Json]]:
+        """The pages, each without the rows that were given before."""
+        more = True
+        while more:
+            rows = self._read()
+            if rows and self.page > 1 and rows == self.last_rows:
+                raise WrongAnswer(f"/v2/orders: page={self.page} was ignored")
+            self.last_rows = rows
+            times = self._checked_times(rows)
+            fresh = self._fresh(rows, times)
+            if fresh:
+                yield fresh
+            more = self._step(rows, max((at for at in times if at is not None), default=self.asked))
+
+    def _read(self) -> list[Json]:
+        while True:
+            try:
+                return self.source.orders_page(self.asked, self.page, self.size)
+            except TooHeavy:
+                if self.size <= _SMALLEST_PAGE:
+                    raise
+                self.size = max(self.size // 2, _SMALLEST_PAGE)
+                self.page = 1
+
+    def _checked_times(self, rows: list[Json]) -> list[datetime | None]:
+        times = [parse_time(text_of(row, "date_modified")) for row in rows]
+        readable = [at for at in times if at is not None]
+        if rows and not readable:
+            raise WrongAnswer("/v2/orders: no order has a date_modified that can be read")
+        if any(at < self.asked for at in readable):
+            early = min(readable)
+            message = f"/v2/orders: a filter was ignored: asked since {rfc2822(self.asked)}, got {rfc2822(early)}"
+            raise WrongAnswer(message, hint="Nothing was taken over from this answer.")
+        if any(later < earlier for earlier, later in pairwise(readable)):
+            raise WrongAnswer("/v2/orders: sort=date_modified:asc was ignored")
+        return times
+
+    def _fresh(self, rows: list[Json], times: list[datetime | None]) -> list[Json]:
+        """Rows not given before. One whose time cannot be read is given too: `decode` sets it aside."""
+        fresh = []
+        for row, at in zip(rows, times, strict=True):
+            key = sha256(write_json(row).encode()).digest()
+            if key in self.seen or (at is not None and at < self.since):
+                continue
+            self.seen[key] = at
+            fresh.append(row)
+            self.found_in_crowd |= at is not None and at <= self.asked + _SECOND
+        return fresh
+
+    def _step(self, rows: list[Json], last: datetime) -> bool:
+        """Choose what to ask for next; False at the end of the list."""
+        at_end = len(rows) < min(self.size, _DEFAULT_PAGE)
+        if not at_end and last - _SECOND <= self.asked:
+            self.page += 1
+            return True
+        if self.page > 1 and self.found_in_crowd:
+            self.page, self.found_in_crowd = 1, False
+            return True
+        self.page, self.found_in_crowd = 1, False
+        self.asked = max(last - _SECOND, self.asked)
+        self.seen = {key: at for key, at in self.seen.items() if at is None or at >= self.asked}
+        return not at_end

@@ -1,0 +1,217 @@
+"""What the program says while it works, and how it looks in a terminal, a file, the journal, or as JSON.
+
+Owns the set-up of the standard `logging` package and the promise that no secret gets into a record. Whoever has
+something to say uses `logging.getLogger(__name__)` and names the order in `extra={"order": id}`. Results go to standard
+output and are none of this module's business.
+"""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TextIO
+from urllib.parse import quote
+
+MASK = "***"
+
+
+class LogFormat(StrEnum):
+    """How log lines look; `AUTO` finds out by where they go."""
+
+    AUTO = "auto"
+    TERMINAL = "terminal"
+    PLAIN = "plain"
+    JOURNAL = "journal"
+    JSON = "json"
+
+
+class Redactor(logging.Filter):
+    """Takes every secret out of a record: message, arguments, extras and the text of an exception."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pattern: re.Pattern[str] | None = None
+        self._forms: set[str] = set()
+
+    def protect(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, as they are and as they look inside a URL, in JSON and in a repr."""
+        for secret in filter(None, secrets):
+            self._forms |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def forget(self) -> None:
+        """Mask nothing any more."""
+        self._forms.clear()
+        self._pattern = None
+
+    def redacted(self, value: Any) -> Any:
+        """The value without secrets; what is not text, number or a plain container becomes text."""
+        if isinstance(value, str):
+            return value if self._pattern is None else self._pattern.sub(MASK, value)
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, Mapping):
+            return {self.redacted(str(key)): self.redacted(member) for key, member in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.redacted(member) for member in value]
+        return self.redacted(str(value))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place, so that whatever else reads it gets no secret either."""
+        record.msg, record.args = self.redacted(_message(record)), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _PLAIN_FORMATTER.formatException(record.exc_info)
+        record.exc_info = None
+        record.exc_text = self.redacted(record.exc_text)
+        record.stack_info = self.redacted(record.stack_info)
+        for name in _extras(record):
+            setattr(record, name, self.redacted(getattr(record, name)))
+        return True
+
+
+_PLAIN_FORMATTER = logging.Formatter()
+_OWN_NAMES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _extras(record: logging.LogRecord) -> list[str]:
+    return [name for name in vars(record) if name not in _OWN_NAMES]
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The record's text; a call whose arguments do not fit its text still says what it can."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args}"
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _text(record: logging.LogRecord) -> str:
+    """The message for people: begins with its order, cannot steer a terminal, and cannot pass for a second record."""
+    text = record.getMessage()
+    order = getattr(record, "order", None)
+    if order is not None and f"order {order}" not in text:
+        text = f"order {order}: {text}"
+    text = "\n".join(filter(None, (text, record.exc_text, record.stack_info)))
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text).replace("\n", "\n    ")
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+class _Terminal(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{_time(record).astimezone():%H:%M:%S} {record.levelname.lower()}: {_text(record)}"
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        run = f" [{_stamp.run}]" if _stamp.run else ""
+        return f"{_time(record):%Y-%m-%dT%H:%M:%SZ}{run} {record.levelname.lower()}: {_text(record)}"
+
+
+# syslog's numbers: what `journalctl -p warning` goes by. The journal keeps the time itself.
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+
+class _Journal(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        run = f"[{_stamp.run}] " if _stamp.run else ""
+        return "\n".join(f"<{priority}>{line}" for line in (run + _text(record)).split("\n"))
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _time(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "run": _stamp.run or None,
+            "order": getattr(record, "order", None),
+            "message": record.getMessage(),
+        }
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        extras = {name: getattr(record, name) for name in _extras(record) if name not in line}
+        return json.dumps(line | extras, ensure_ascii=False)
+
+
+_FORMATTERS: Mapping[LogFormat, Callable[[], logging.Formatter]] = {
+    LogFormat.TERMINAL: _Terminal,
+    LogFormat.PLAIN: _Plain,
+    LogFormat.JOURNAL: _Journal,
+    LogFormat.JSON: _Json,
+}
+
+
+class _Stamp:
+    """The id of the run under way: one at a time per process, but on several threads, so no context variable."""
+
+    run = ""
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Marks the handler that is ours, so that a second `configure` replaces it and no other."""
+
+
+_stamp = _Stamp()
+_redactor = Redactor()
+
+
+def configure(
+    *,
+    level: int,
+    stream: TextIO,
+    environ: Mapping[str, str],
+    fmt: LogFormat = LogFormat.AUTO,
+    secrets: Iterable[str] = (),
+    run: str = "",
+) -> None:
+    """Send bcpoll's own records of this level and above to the stream, and of other packages the warnings."""
+    _redactor.forget()
+    _redactor.protect(secrets)
+    set_run(run)
+    handler = _Handler(stream)
+    handler.addFilter(_redactor)
+    handler.setFormatter(_FORMATTERS[_fitting(stream, environ) if fmt is LogFormat.AUTO else fmt]())
+    root = logging.getLogger()
+    # First in the row: whatever other handlers see has been through the redactor.
+    root.handlers = [handler, *(other for other in root.handlers if not isinstance(other, _Handler))]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("bcpoll").setLevel(level)
+    logging.captureWarnings(capture=True)
+
+
+def set_run(run: str) -> None:
+    """Name the run that the records from now on belong to."""
+    _stamp.run = run
+
+
+def protect(secrets: Iterable[str]) -> None:
+    """Mask further secrets, such as a token that was renewed while running."""
+    _redactor.protect(secrets)
+
+
+def _fitting(stream: TextIO, environ: Mapping[str, str]) -> LogFormat:
+    if stream.isatty():
+        return LogFormat.TERMINAL
+    return LogFormat.JOURNAL if _leads_to_journal(stream, environ) else LogFormat.PLAIN
+
+
+def _leads_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """JOURNAL_STREAM names the device and inode of the journal's pipe: a redirected stream has others."""
+    named = environ.get("JOURNAL_STREAM")
+    if not named:
+        return False
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return named == f"{status.st_dev}:{status.st_ino}"

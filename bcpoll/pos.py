@@ -1,0 +1,421 @@
+"""Lightspeed Retail X-Series as the POS: addresses, paging and the many shapes of its answers, by date version.
+
+Reads rows into the records of `core.shop`, and writes bodies that others made. Decides nothing about orders or sales.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TypeVar
+from urllib.parse import quote
+
+from bcpoll.budget import SYSTEM_CLOCK, Clock, WindowBudget
+from bcpoll.core.money import total
+from bcpoll.core.order import Json, code_key, email_key
+from bcpoll.core.shop import Outlet, PaymentType, PosCustomer, PosProduct, PosSale, Register, Retailer, Tax, User
+from bcpoll.core.times import iso
+from bcpoll.errors import LookAgain, WrongAnswer
+from bcpoll.http import Client, Patience, Side
+from bcpoll.ports import Changes
+from bcpoll.rows import amount_of, flag_of, id_of, is_row, plain_number, rows_of, text_of, whole_of
+
+DEFAULT_VERSION = "2026-07"
+
+# No maximum is documented for lists; two hundred is below every limit that integrators report.
+_PAGE = 200
+
+# Documented maximum of a page of POST /inventory is 5,000; a thousand is its default.
+_STOCK_PAGE = 1000
+
+# Up to so many products are asked for one by one; beyond, reading the whole stock list takes fewer requests.
+_FEW_PRODUCTS = 20
+
+# The rate window (rate limiting page); tests scale it.
+WINDOW = 300.0
+
+SIDE = Side(
+    name="Lightspeed",
+    token_key="[pos] access_token",  # noqa: S106 - the name of a setting
+    url_key="[pos] domain_prefix",
+    scope_remedy="A personal token has the rights of its user; an application asks for scopes at `bcpoll login`.",
+)
+
+# Lightspeed's own client begins at five seconds after a server error, and waits thirty after a 429 without a header.
+PATIENCE = Patience(first_by_status=MappingProxyType({429: 30.0, 500: 5.0, 502: 5.0, 503: 5.0, 504: 5.0}))
+
+_SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "retailer": "retailer:read payment_types:read",
+        "registers": "registers:read",
+        "outlets": "outlets:read",
+        "users": "users:read",
+        "payment_types": "payment_types:read",
+        "taxes": "taxes:read",
+        "products": "products:read",
+        "customers": "customers:read",
+        "sales": "sales:read",
+        "stock_adjustments": "inventory:write",
+    }
+)
+
+# The legacy `status` of a sale (0.9, 2.0 and the printed example of a return) by the state it stands for. All closed
+# forms end in CLOSED; whatever else there is (on account, layby, awaiting something) is pending.
+_STATES: Mapping[str, str] = MappingProxyType({"SAVED": "parked", "VOIDED": "voided", "": ""})
+
+T = TypeVar("T")
+
+
+def connect(
+    api_url: str,
+    access_token: str,
+    *,
+    workers: int = 4,
+    window: float = WINDOW,
+    clock: Clock = SYSTEM_CLOCK,
+    renew: Callable[[], str] | None = None,
+) -> Client:
+    """A client for the POS's API; `renew` gives a fresh access token when this one is refused (OAuth).
+
+    SettingsError for an address without TLS or a token that cannot be one.
+    """
+    return Client(
+        api_url,
+        side=SIDE,
+        headers=_bearer(access_token),
+        budget=WindowBudget(window=window, clock=clock),
+        workers=workers,
+        patience=PATIENCE,
+        clock=clock,
+        renew=None if renew is None else lambda: _bearer(renew()),
+    )
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+class LightspeedPos:
+    """The POS; carries out `ports.PointOfSale`."""
+
+    def __init__(self, client: Client, *, version: str = DEFAULT_VERSION) -> None:
+        """`version` is the date version of the API: it is part of every address."""
+        self._client = client
+        self._base = f"/api/{quote(version, safe='')}"
+
+    def retailer(self) -> Retailer:
+        """The account (GET /retailer)."""
+        row = _one(self._client.get(f"{self._base}/retailer", scope=_SCOPES["retailer"]))
+        if row is None:
+            raise WrongAnswer("retailer: no object")
+        currency = row.get("currency")
+        # The older schema has the currency as an object {code, symbol}.
+        code = id_of(currency, "retailer currency", "code") if is_row(currency) else id_of(row, "retailer", "currency")
+        return Retailer(
+            id=text_of(row, "id"),
+            name=text_of(row, "name", "domain_prefix"),
+            currency=code.upper(),
+            no_tax_id=id_of(row, "retailer", "no_tax_group_id"),
+            prices_exclude_tax=flag_of(row, "tax_exclusive", default=False),
+        )
+
+    def registers(self) -> tuple[Register, ...]:
+        """All registers, deleted ones left out, as in the four lists below."""
+        return self._living("registers", _register)
+
+    def outlets(self) -> tuple[Outlet, ...]:
+        """All outlets."""
+        return self._living("outlets", lambda row: Outlet(id=id_of(row, "outlets"), name=text_of(row, "name")))
+
+    def users(self) -> tuple[User, ...]:
+        """Everybody who may stand as a cashier."""
+        return self._living("users", _user)
+
+    def payment_types(self) -> tuple[PaymentType, ...]:
+        """All ways to pay; "on account" is not among them."""
+        return self._living(
+            "payment_types", lambda row: PaymentType(id=id_of(row, "payment_types"), name=text_of(row, "name"))
+        )
+
+    def taxes(self) -> tuple[Tax, ...]:
+        """All taxes; the rate of a group is the sum of its rates, as a fraction."""
+        return self._living("taxes", _tax)
+
+    def open_register(self, register_id: str, at: datetime) -> None:
+        """Open a register."""
+        path = f"{self._base}/registers/{quote(register_id, safe='')}/actions/open"
+        self._client.put(path, {"register_open_time": iso(at)}, scope="register:open", empty_ok=True)
+
+    def products_after(self, version: int) -> Iterator[Changes[PosProduct]]:
+        """The version feed of products, deleted ones included."""
+        return self._feed("products", version, _product, deleted=True)
+
+    def products_with_code(self, code: str) -> tuple[PosProduct, ...]:
+        """Products that go by a code, compared through `code_key`; deleted ones are left out."""
+        answer = self._client.get(f"{self._base}/products", {"sku": code}, scope=_SCOPES["products"])
+        products = [_product(row) for row in _many(answer, "products")]
+        return tuple(
+            product for product in products if not product.is_deleted and code_key(code) in map(code_key, product.codes)
+        )
+
+    def create_product(self, body: Json) -> str:
+        """Create a product and give its id. LookAgain where the answer holds none."""
+        answer = self._client.post(f"{self._base}/products", body, scope="products:write")
+        return _new_id(answer, "product")
+
+    def update_product(self, product_id: str, body: Json) -> None:
+        """Change a product, in the two blocks `common` and `details`."""
+        path = f"{self._base}/products/{quote(product_id, safe='')}"
+        self._client.put(path, body, scope="products:write", empty_ok=True)
+
+    def customers_after(self, version: int) -> Iterator[Changes[PosCustomer]]:
+        """The version feed of customers, deleted ones included."""
+        return self._feed("customers", version, _customer, deleted=True)
+
+    def customers_with_email(self, email: str) -> tuple[PosCustomer, ...]:
+        """Customers found by e-mail address, compared through `email_key`; deleted ones are left out.
+
+        The search may lag behind writes: a customer that was just created may not be found.
+        """
+        found: dict[str, PosCustomer] = {}
+        offset = 0
+        while True:
+            params: dict[str, str | int] = {"type": "customers", "email": email, "page_size": _PAGE, "offset": offset}
+            answer = self._client.get(f"{self._base}/search", params, scope=_SCOPES["customers"])
+            customers = [_customer(row) for row in _many(answer, "search")]
+            known = len(found)
+            found |= {customer.id: customer for customer in customers}
+            if len(customers) < _PAGE or len(found) == known:
+                break
+            offset += len(customers)
+        wanted = email_key(email)
+        return tuple(one for one in found.values() if not one.is_deleted and email_key(one.email) == wanted)
+
+    def create_customer(self, body: Json) -> str:
+        """Create a customer and give its id. LookAgain where the answer holds none."""
+        answer = self._client.post(f"{self._base}/customers", body, scope="customers:write")
+        return _new_id(answer, "customer")
+
+    def sale(self, sale_id: str) -> PosSale | None:
+        """A sale by its id: None for 404, `null` and an empty answer alike."""
+        path = f"{self._base}/sales/{quote(sale_id, safe='')}"
+        row = _one(self._client.get(path, scope=_SCOPES["sales"], missing_ok=True, empty_ok=True))
+        if row is None:
+            return None
+        found = id_of(row, "sales")
+        if found.lower() != sale_id.lower():
+            raise WrongAnswer(f"sales: asked for {sale_id}, got {found}")
+        return _sale(row)
+
+    def sales_after(self, version: int) -> Iterator[Changes[PosSale]]:
+        """The version feed of sales. It knows no filter but the version: dates would be ignored without an error."""
+        return self._feed("sales", version, _sale, deleted=False)
+
+    def create_sale(self, body: Json) -> PosSale:
+        """Create a sale; `total` is None where the answer held only an id."""
+        return _written_sale(self._client.post(f"{self._base}/sales", body, scope="sales:write"))
+
+    def replace_sale(self, sale_id: str, body: Json) -> PosSale:
+        """Replace a sale's whole document."""
+        path = f"{self._base}/sales/{quote(sale_id, safe='')}"
+        return _written_sale(self._client.put(path, body, scope="sales:write"))
+
+    def stock_levels(self, product_ids: Collection[str] = ()) -> Mapping[tuple[str, str], str]:
+        """Current stock by (product id, outlet id), as text; of all products when none are named."""
+        wanted = frozenset(product_ids)
+        few = 0 < len(wanted) <= _FEW_PRODUCTS
+        filters: list[Json] = [{"product_id": one} for one in sorted(wanted)] if few else [{}]
+        rows = (row for chosen in filters for row in self._stock_rows(chosen))
+        levels = {(id_of(row, "inventory", "product_id"), id_of(row, "inventory", "outlet_id")): row for row in rows}
+        return {
+            key: plain_number(amount_of(row, "current_inventory_level", "inventory_level") or Decimal(0))
+            for key, row in levels.items()
+            if not wanted or key[0] in wanted
+        }
+
+    def adjust_stock(self, adjustments: Sequence[Json]) -> None:
+        """Adjust stock, at most 1,000 items a call. Relative and without a key: never to be repeated blindly."""
+        path = f"{self._base}/stock_adjustments"
+        self._client.post(path, {"stock_adjustments": list(adjustments)}, scope="inventory:write", empty_ok=True)
+
+    def adjustments_after(self, version: int) -> Iterator[Changes[Json]]:
+        """The version feed of stock adjustments, raw: where to look after an unclear `adjust_stock`."""
+        return self._feed("stock_adjustments", version, lambda row: row, deleted=False)
+
+    def _stock_rows(self, chosen: Json) -> Iterator[Json]:
+        """The stock list (POST /inventory), which is a read carried by POST; it sorts downwards unless told."""
+        after = 0
+        while True:
+            body = chosen | {"after": after, "size": _STOCK_PAGE, "sort_direction": "asc"}
+            rows = _many(self._client.query(f"{self._base}/inventory", body, scope="inventory:read"), "inventory")
+            yield from (row for row in rows if not row.get("deleted_at"))
+            newest = max((whole_of(row, "version") or 0 for row in rows), default=0)
+            if len(rows) < _STOCK_PAGE and newest <= after:
+                return
+            if newest <= after:
+                raise WrongAnswer(f"inventory: after={after} was ignored")
+            after = newest
+
+    def _living(self, resource: str, read: Callable[[Json], T]) -> tuple[T, ...]:
+        pages = self._pages(resource, 0, deleted=False)
+        return tuple(read(row) for rows, _ in pages for row in rows if not row.get("deleted_at"))
+
+    def _feed(self, resource: str, version: int, read: Callable[[Json], T], *, deleted: bool) -> Iterator[Changes[T]]:
+        for rows, reached in self._pages(resource, version, deleted=deleted):
+            yield Changes(tuple(map(read, rows)), reached)
+
+    def _pages(self, resource: str, version: int, *, deleted: bool) -> Iterator[tuple[list[Json], int]]:
+        """Pages of a list, by version, until an empty one (pagination page). A list without versions is one page."""
+        path, scope = f"{self._base}/{resource}", _SCOPES[resource]
+        while True:
+            params: dict[str, str | int] = {"after": version, "page_size": _PAGE} | (
+                {"deleted": "true"} if deleted else {}
+            )
+            answer = self._client.get(path, params, scope=scope)
+            rows = _many(answer, resource)
+            if not rows:
+                return
+            reached = _newest(answer, rows)
+            yield rows, version if reached is None else reached
+            if reached is None:
+                return
+            if reached <= version:
+                raise WrongAnswer(f"{resource}: after={version} was ignored")
+            version = reached
+
+
+def _newest(answer: object, rows: list[Json]) -> int | None:
+    """The version that a page reaches to: by its envelope, else by its rows."""
+    envelope = answer.get("version") if is_row(answer) else None
+    told = whole_of(envelope, "max") if is_row(envelope) else None
+    return told if told is not None else max((version for row in rows if (version := _version(row))), default=None)
+
+
+def _unwrapped(answer: object) -> object:
+    return answer["data"] if is_row(answer) and "data" in answer else answer
+
+
+def _many(answer: object, resource: str) -> list[Json]:
+    """The rows of an answer: `{"data": [...]}`, a bare list, one object for one row, `null` or `[]` for none."""
+    content = _unwrapped(answer)
+    if content is None or content == {}:
+        return []
+    return rows_of([content] if is_row(content) else content, resource)
+
+
+def _one(answer: object) -> Json | None:
+    """The object of an answer, wrapped or bare, alone or the only one of a list; None for none."""
+    content = _unwrapped(answer)
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0]
+    if content is None or content in ({}, []):
+        return None
+    if not is_row(content):
+        raise WrongAnswer(f"an object was expected, not {content!r}"[:300])
+    return content
+
+
+def _new_id(answer: object, what: str) -> str:
+    """The id in the answer to a create: of an object, bare, or the first of a list, wrapped or not."""
+    content = _unwrapped(answer)
+    if isinstance(content, list) and content:
+        content = content[0]
+    found = text_of(content, "id") if is_row(content) else content
+    if not isinstance(found, str) or not found:
+        raise LookAgain(f"{SIDE.name} created a {what} and did not say under which id")
+    return found
+
+
+def _written_sale(answer: object) -> PosSale:
+    content = _unwrapped(answer)
+    if isinstance(content, list) and content:
+        content = content[0]
+    return _sale(content if is_row(content) and text_of(content, "id") else {"id": _new_id(answer, "sale")})
+
+
+def _register(row: Json) -> Register:
+    return Register(
+        id=id_of(row, "registers"),
+        name=text_of(row, "name"),
+        outlet_id=id_of(row, "registers", "outlet_id"),
+        is_open=flag_of(row, "is_open", default=False),
+    )
+
+
+def _user(row: Json) -> User:
+    return User(id=id_of(row, "users"), username=text_of(row, "username"), name=text_of(row, "display_name", "name"))
+
+
+def _tax(row: Json) -> Tax:
+    rates = [amount_of(rate, "rate") for rate in rows_of(row.get("rates") or [row], "taxes rates")]
+    return Tax(
+        id=id_of(row, "taxes"),
+        name=text_of(row, "name", "display_name"),
+        rate=total(rate for rate in rates if rate is not None),
+        is_default=flag_of(row, "is_default", default=False),
+    )
+
+
+def _product(row: Json) -> PosProduct:
+    listed = row.get("product_codes") or row.get("codes")
+    others = [text_of(code, "code") for code in listed if is_row(code)] if isinstance(listed, list) else []
+    codes = [text_of(row, "sku"), *others]
+    return PosProduct(
+        id=id_of(row, "products"),
+        name=text_of(row, "name"),
+        codes=tuple(dict.fromkeys(filter(None, codes))),
+        is_active=flag_of(row, "is_active", "active", default=True),
+        is_deleted=bool(row.get("deleted_at")),
+        tracks_stock=flag_of(row, "has_inventory", "track_inventory", default=True),
+        version=_version(row),
+    )
+
+
+def _customer(row: Json) -> PosCustomer:
+    return PosCustomer(
+        id=id_of(row, "customers"),
+        code=text_of(row, "customer_code"),
+        email=text_of(row, "email"),
+        created_at=text_of(row, "created_at"),
+        is_deleted=bool(row.get("deleted_at")),
+        version=_version(row),
+    )
+
+
+def _sale(row: Json) -> PosSale:
+    """A sale in the nested shape of the date versions or in the flat one of 2.0, which some answers still have."""
+    source = row.get("source")
+    nested: Json = source if is_row(source) else {}
+    return PosSale(
+        id=id_of(row, "sales"),
+        state=_state(row),
+        total=_sale_total(row),
+        source_id=text_of(nested, "id") or text_of(row, "source_id"),
+        source_type=text_of(nested, "type") or text_of(row, "source"),
+        document=row,
+        version=_version(row),
+    )
+
+
+def _state(row: Json) -> str:
+    status = text_of(row, "status").upper()
+    legacy = "closed" if status.endswith("CLOSED") else _STATES.get(status, "pending")
+    return text_of(row, "state").lower() or legacy
+
+
+def _sale_total(row: Json) -> Decimal | None:
+    """The total with tax. Older shapes give it without, and the tax beside it."""
+    totals = row.get("totals")
+    nested: Json = totals if is_row(totals) else {}
+    told = amount_of(nested, "price_incl_tax")
+    if told is None:
+        told = amount_of(row, "total_price_incl")
+    if told is not None:
+        return told
+    net, tax = amount_of(nested | row, "price", "total_price"), amount_of(nested | row, "tax", "total_tax")
+    return None if net is None or tax is None else net + tax
+
+
+def _version(row: Json) -> int:
+    metadata = row.get("_metadata")
+    return whole_of(row, "version") or (whole_of(metadata, "version") if is_row(metadata) else None) or 0

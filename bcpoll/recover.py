@@ -1,0 +1,92 @@
+"""Intents that an earlier run left unsettled: each is looked up before anything else is written.
+
+Owns what is believed of a look-up. What is found is taken as written, whoever wrote it, because ids come from the
+order; what is not found was not written, and the order is planned anew.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from bcpoll.apply import applied_from
+from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, LedgerRow, ReviewState
+from bcpoll.core.rejected import Reason
+from bcpoll.core.times import parse_time
+from bcpoll.ports import PointOfSale
+from bcpoll.send import find_customer, find_product, find_sale, is_settled, is_voided
+
+
+def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: int) -> int:
+    """Look up every unsettled intent and finish the books; gives how many there were.
+
+    An intent whose look-up fails stays unsettled, and the error ends the run: nothing is written over it.
+    """
+    intents = checkpoint.open_intents()
+    for intent in intents:
+        found = _LOOK_UPS[intent.kind](pos, intent)
+        with checkpoint.atomic():
+            if found is None:
+                _was_not_written(checkpoint, intent, now)
+            else:
+                _was_written(checkpoint, intent, found, now=now, run_id=run_id)
+    return len(intents)
+
+
+def _was_not_written(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:
+    checkpoint.settle(intent.key, IntentState.REFUSED, at=now, detail="looked up: not in the POS")
+    item = checkpoint.review_item_of(intent.order_id) if intent.order_id else None
+    if item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN:
+        checkpoint.retry([item.id], now)
+
+
+def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: datetime, run_id: int) -> None:
+    checkpoint.settle(intent.key, IntentState.DONE, at=now, detail="looked up: in the POS", result=found)
+    match intent.kind:
+        case IntentKind.CUSTOMER:
+            links = {intent.target: found}
+            email = str(intent.body.get("email") or "")
+            checkpoint.link_customers(links | ({f"email:{email}": found} if email else {}), now)
+        case IntentKind.PRODUCT:
+            key = intent.key.removeprefix("product:")
+            name = str(intent.body.get("request", {}).get("name", ""))
+            checkpoint.link_product(key, found, name, tracks_stock=bool(intent.body.get("tracked")))
+        case _:
+            checkpoint.record([_ledger_row(checkpoint, intent, now=now, run_id=run_id)])
+
+
+def _ledger_row(checkpoint: Checkpoint, intent: Intent, *, now: datetime, run_id: int) -> LedgerRow:
+    """The row that the interrupted run would have written, without a fingerprint: the order is read once more."""
+    order = intent.body["order"]
+    return LedgerRow(
+        order_id=intent.order_id,
+        status_id=int(order["status_id"]),
+        modified_at=parse_time(order["modified_at"]) or now,
+        fingerprint="",
+        applied=applied_from(intent.order_id, intent.body["applied"]),
+        disposition="recovered",
+        written_at=now,
+        run_id=run_id,
+    )
+
+
+def _find_settled(pos: PointOfSale, intent: Intent) -> str | None:
+    sale = pos.sale(intent.target)
+    return sale.id if sale is not None and is_settled(sale, paid=True) else None
+
+
+def _find_voided(pos: PointOfSale, intent: Intent) -> str | None:
+    sale = pos.sale(intent.target)
+    return sale.id if sale is not None and is_voided(sale) else None
+
+
+_LOOK_UPS: Mapping[IntentKind, Callable[[PointOfSale, Intent], str | None]] = MappingProxyType(
+    {
+        IntentKind.SALE: lambda pos, intent: find_sale(pos, intent.target),
+        IntentKind.SETTLE_SALE: _find_settled,
+        IntentKind.VOID_SALE: _find_voided,
+        IntentKind.CUSTOMER: lambda pos, intent: find_customer(
+            pos, str(intent.body["code"]), str(intent.body["email"]), intent.since
+        ),
+        IntentKind.PRODUCT: lambda pos, intent: find_product(pos, intent.target, tracked=bool(intent.body["tracked"])),
+    }
+)

@@ -1,0 +1,68 @@
+"""The clock of `bcpoll run`: a pass at once, then one each interval, one at a time, until a signal or a dead end.
+
+Owns APScheduler and what ends the loop. Knows nothing of orders: a pass is a callable here.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from bcpoll.errors import BcpollError, RetryLater
+
+log = logging.getLogger(__name__)
+
+
+class Loop:
+    """Runs a callable on an interval in the foreground."""
+
+    def __init__(self, tick: Callable[[], None], *, interval: timedelta) -> None:
+        self._tick = tick
+        self._running = threading.Lock()
+        self._ended_by: BcpollError | None = None
+        # One thread: a pass that is late waits for the one before it, and several late ones become one (coalesce).
+        # A late pass is never dropped (no misfire grace), as it would be after one second by default.
+        self._scheduler = BlockingScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
+        self._scheduler.add_job(
+            self._guarded,
+            "interval",
+            seconds=interval.total_seconds(),
+            next_run_time=datetime.now(UTC),
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+
+    def run(self) -> None:
+        """Run until `stop`, or until a pass fails in a way that no later one can mend: that error is raised."""
+        self._scheduler.start()
+        # The pass in flight ends in its own time; its checkpoint is clean once this lock is free.
+        with self._running:
+            pass
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    def stop(self) -> None:
+        """End the loop; safe to call from a signal handler."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _guarded(self) -> None:
+        """One pass. An error that time may mend is logged, and the next pass comes; any other one ends the loop."""
+        with self._running:
+            try:
+                self._tick()
+            except RetryLater as error:
+                log.warning("the pass stopped early: %s %s", error.message, error.hint)
+            except BcpollError as error:
+                if error.exit_code == 0:
+                    log.info("%s", error.message)
+                else:
+                    self._ended_by = error
+                    self.stop()
+            except Exception:
+                # The edge of a pass: a bug in one must not silence the shop's sync for good.
+                log.exception("the pass failed; the next one comes as planned")

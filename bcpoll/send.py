@@ -1,0 +1,187 @@
+"""One write to the POS, and what became of it.
+
+Owns the rule for unclear answers: a time-out, a broken connection, a 5xx, 409 or 422 leaves the outcome open, so it is
+looked up before anything else is done about it. Touches no checkpoint: these functions run on pool threads.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bcpoll.checkpoint import IntentState
+from bcpoll.core.bodies import settled_body, untracked_body, voided_body
+from bcpoll.core.order import Json, code_key, email_key
+from bcpoll.core.rejected import Reason
+from bcpoll.core.sale import Buyer, SaleState, SettleSale
+from bcpoll.core.shop import PosCustomer, PosProduct, PosSale
+from bcpoll.errors import GiveUp, LookAgain
+from bcpoll.ports import PointOfSale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a write: done with the id it gave, refused, or unknown."""
+
+    state: IntentState
+    result: str = ""
+    detail: str = ""
+    reason: Reason = Reason.POS_REFUSED
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the write is in the POS."""
+        return self.state is IntentState.DONE
+
+
+NOT_SENT = Result(state=IntentState.REFUSED, detail="not sent")
+
+
+def done(result: str) -> Result:
+    """A write that is in the POS."""
+    return Result(state=IntentState.DONE, result=result)
+
+
+def refused(detail: str, reason: Reason = Reason.POS_REFUSED) -> Result:
+    """A write that is not in the POS and was refused."""
+    return Result(state=IntentState.REFUSED, detail=detail, reason=reason)
+
+
+def send(write: Callable[[], str], look_up: Callable[[], str | None]) -> Result:
+    """Write once; after an unclear answer look the outcome up and believe only what is found."""
+    try:
+        return done(write())
+    except GiveUp as error:
+        return refused(error.message)
+    except LookAgain as error:
+        return _after_unclear(error, look_up)
+
+
+def _after_unclear(error: LookAgain, look_up: Callable[[], str | None]) -> Result:
+    unknown = Result(state=IntentState.UNKNOWN, detail=error.message, reason=Reason.OUTCOME_UNKNOWN)
+    try:
+        found = look_up()
+    except LookAgain:
+        return unknown
+    if found is not None:
+        return done(found)
+    return refused(error.message) if error.status in _REFUSALS else unknown
+
+
+# Conflict and invalid content: with nothing found by the look-up, these were refusals.
+_REFUSALS = frozenset({409, 422})
+
+
+def create_sale(pos: PointOfSale, body: Json) -> Result:
+    """Create a sale under the id in its body."""
+    sale_id = str(body["id"])
+    return send(lambda: pos.create_sale(body).id, lambda: find_sale(pos, sale_id))
+
+
+def find_sale(pos: PointOfSale, sale_id: str) -> str | None:
+    """The id of a sale if the POS holds it."""
+    sale = pos.sale(sale_id)
+    return sale.id if sale else None
+
+
+def settle_sale(pos: PointOfSale, action: SettleSale) -> Result:
+    """Add the payments to a sale, and believe it only once the sale is read back with them."""
+    sale = pos.sale(action.sale_id)
+    if sale is None:
+        return refused(f"the POS has no sale {action.sale_id}")
+    wanted = bool(action.sale.payments)
+    if is_settled(sale, paid=wanted):
+        return done(sale.id)
+    body = settled_body(sale.document, action.sale)
+    return send(
+        lambda: pos.replace_sale(action.sale_id, body).id,
+        lambda: _found(pos.sale(action.sale_id), lambda found: is_settled(found, paid=wanted)),
+    )
+
+
+def is_settled(sale: PosSale, *, paid: bool) -> bool:
+    """Whether a sale is closed and, where it is to be `paid`, has payments."""
+    payments = sale.document.get("payments") or []
+    return sale.state == SaleState.CLOSED and (not paid or any(not one.get("deleted_at") for one in payments))
+
+
+def void_sale(pos: PointOfSale, sale_id: str) -> Result:
+    """Void a sale and read back that it is voided: some answers say yes and change nothing."""
+    sale = pos.sale(sale_id)
+    if sale is None:
+        return refused(f"the POS has no sale {sale_id}", Reason.VOID_BY_HAND)
+    if is_voided(sale):
+        return done(sale.id)
+    body = voided_body(sale.document)
+    result = send(lambda: pos.replace_sale(sale_id, body).id, lambda: _found(pos.sale(sale_id), is_voided))
+    if result.state is IntentState.UNKNOWN:
+        return result
+    after = pos.sale(sale_id)
+    if after is not None and is_voided(after):
+        return done(sale_id)
+    state = after.state if after else "gone"
+    return refused(result.detail or f"sale {sale_id} is still {state}", Reason.VOID_BY_HAND)
+
+
+def is_voided(sale: PosSale) -> bool:
+    """Whether a sale is voided."""
+    return sale.state == SaleState.VOIDED
+
+
+def create_customer(pos: PointOfSale, buyer: Buyer, body: Json, since: int) -> Result:
+    """Create a customer."""
+    return send(lambda: pos.create_customer(body), lambda: find_customer(pos, buyer.code, buyer.email, since))
+
+
+def find_customer(pos: PointOfSale, code: str, email: str, since: int) -> str | None:
+    """A customer that was created after a version of the feed, by our code, then by e-mail address."""
+    found = [
+        row
+        for page in pos.customers_after(since)
+        for row in page.rows
+        if not row.is_deleted and (row.code == code or (email and email_key(row.email) == email))
+    ]
+    return oldest(found) or (oldest(pos.customers_with_email(email)) if email else None)
+
+
+def oldest(customers: "list[PosCustomer] | tuple[PosCustomer, ...]") -> str | None:
+    """The customer to take where several fit: the oldest that is not deleted."""
+    alive = [customer for customer in customers if not customer.is_deleted]
+    return min(alive, key=lambda customer: (customer.created_at, customer.id)).id if alive else None
+
+
+def create_product(pos: PointOfSale, body: Json, *, tracked: bool) -> Result:
+    """Create a product, and switch its stock tracking off where it is not to be counted."""
+    code = str(body["sku"])
+
+    def write() -> str:
+        product_id = pos.create_product(body)
+        if not tracked:
+            untrack(pos, product_id)
+        return product_id
+
+    return send(write, lambda: find_product(pos, code, tracked=tracked))
+
+
+def find_product(pos: PointOfSale, code: str, *, tracked: bool) -> str | None:
+    """A product by its code, in the state that it was to be created in; several under one code are nobody's."""
+    found = [row for row in pos.products_with_code(code) if not row.is_deleted and _goes_by(row, code)]
+    if len(found) != 1:
+        return None
+    if found[0].tracks_stock and not tracked:
+        untrack(pos, found[0].id)
+    return found[0].id
+
+
+def untrack(pos: PointOfSale, product_id: str) -> None:
+    """Switch stock tracking off; saying it twice does no harm, so an unclear answer is simply asked again."""
+    try:
+        pos.update_product(product_id, untracked_body())
+    except LookAgain:
+        pos.update_product(product_id, untracked_body())
+
+
+def _goes_by(product: PosProduct, code: str) -> bool:
+    return code_key(code) in map(code_key, product.codes)
+
+
+def _found(sale: PosSale | None, is_so: Callable[[PosSale], bool]) -> str | None:
+    return sale.id if sale is not None and is_so(sale) else None
