@@ -1,0 +1,87 @@
+"""The command line: options, exit codes, and the one place where errors become words.
+
+Owns click. Each command imports what it needs when it runs, so that `--help` stays quick; what is wired to what is in
+`wiring`, what things look like in `render`.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from bcpoll import __version__
+from bcpoll.cli import playground, review, status, sync
+from bcpoll.cli.options import Options, print_json
+from bcpoll.errors import BcpollError
+from bcpoll.logs import LogFormat, configure
+
+log = logging.getLogger("bcpoll")
+
+_LEVELS = {0: logging.WARNING, 1: logging.INFO}
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The settings file; else $BCPOLL_CONFIG, ./config.toml."
+)
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every request.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
+@click.option(
+    "--log-format",
+    type=click.Choice([one.value for one in LogFormat]),
+    default=LogFormat.AUTO.value,
+    help="How log lines look.",
+)
+@click.version_option(__version__, prog_name="bcpoll")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, verbose: int, as_json: bool, log_format: str) -> None:  # noqa: FBT001
+    """Bring BigCommerce orders into Lightspeed Retail X-Series.
+
+    New here? `bcpoll demo` shows a small shop being synced on this machine, without any account.
+    """
+    level = _LEVELS.get(verbose, logging.DEBUG)
+    configure(level=level, stream=sys.stderr, environ=os.environ, fmt=LogFormat(log_format))
+    ctx.obj = Options(config=config, as_json=as_json, environ=os.environ)
+
+
+def main() -> None:
+    """Run the command line and end the program with the exit code that says how it went."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and give its exit code; errors are told on stderr, or on stdout as JSON with --json."""
+    try:
+        result = cli.main(args=arguments, prog_name="bcpoll", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BcpollError as error:
+        _tell(error, as_json="--json" in arguments)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; a second attempt to flush would only complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        log.exception("this is a bug in bcpoll %s; please report it with the lines below", __version__)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _tell(error: BcpollError, *, as_json: bool) -> None:
+    click.echo(f"bcpoll: {error.message}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+    if as_json:
+        print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+
+
+for _command in (*sync.COMMANDS, *status.COMMANDS, *review.COMMANDS, *playground.COMMANDS):
+    cli.add_command(_command)

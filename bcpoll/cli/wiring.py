@@ -1,0 +1,147 @@
+"""Wiring: settings, checkpoint, both adapters and the clock, joined to what a pass works with.
+
+The only place where concrete things are built and where the clock and the signals are read.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+
+from bcpoll import bigcommerce, logs, pos
+from bcpoll.checkpoint import Checkpoint
+from bcpoll.config import Settings, load, policy
+from bcpoll.core.shop import Shop
+from bcpoll.cycle import Shell
+from bcpoll.errors import Problem, SettingsError
+from bcpoll.http import Client
+from bcpoll.lock import run_lock
+from bcpoll.references import load_shop
+
+log = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """The host's clock. It dates log lines and later tries; the cursor never comes from it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Both sides and the checkpoint of one shop, for the length of a command."""
+
+    settings: Settings
+    checkpoint: Checkpoint
+    store_client: Client
+    pos_client: Client
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def source(self) -> bigcommerce.BigCommerce:
+        """The web store."""
+        return bigcommerce.BigCommerce(self.store_client, self.settings.bigcommerce.store_hash)
+
+    @cached_property
+    def pos(self) -> pos.LightspeedPos:
+        """The POS."""
+        return pos.LightspeedPos(self.pos_client, version=self.settings.pos.api_version)
+
+    @cached_property
+    def shop(self) -> Shop:
+        """The reference data, read when it is first needed."""
+        return load_shop(self.settings, self.pos, self.checkpoint, now())
+
+    @cached_property
+    def shell(self) -> Shell:
+        """What a pass works with."""
+        sync = self.settings.sync
+        return Shell(
+            source=self.source,
+            pos=self.pos,
+            checkpoint=self.checkpoint,
+            shop=lambda: self.shop,
+            store_hash=self.settings.bigcommerce.store_hash,
+            policy=policy(self.settings),
+            clock=now,
+            start=sync.start,
+            overlap=sync.overlap,
+            sweep=sync.sweep,
+            workers=sync.workers,
+            when_closed=self.settings.pos.when_closed,
+            stop=self.stop,
+        )
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How many requests went to each side so far."""
+        return {"bigcommerce": self.store_client.requests, "pos": self.pos_client.requests}
+
+
+def settings_of(config: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Load the settings, tell their warnings, and keep their secrets out of the log."""
+    loaded = load(config, environ)
+    logs.protect(loaded.settings.secrets)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    return loaded.settings
+
+
+@contextmanager
+def connected(settings: Settings, *, command: str, stop: threading.Event) -> Iterator[Connection]:
+    """Hold the run lock, open the checkpoint and both clients; raises LockHeld where another run is under way."""
+    token = settings.pos.access_token
+    if token is None:
+        raise SettingsError(
+            [Problem("[pos] access_token", "is missing", "Run `bcpoll login`, or set a personal token.")],
+            source="the settings",
+        )
+    workers = settings.sync.workers
+    with ExitStack() as stack:
+        stack.enter_context(run_lock(settings.checkpoint.path, command=command, now=now()))
+        checkpoint = stack.enter_context(open_checkpoint(settings))
+        store_client = bigcommerce.connect(
+            settings.bigcommerce.base_url, settings.bigcommerce.access_token.get_secret_value(), workers=workers
+        )
+        pos_client = pos.connect(settings.pos.base_url, token.get_secret_value(), workers=workers)
+        yield Connection(
+            settings=settings,
+            checkpoint=checkpoint,
+            store_client=stack.enter_context(store_client),
+            pos_client=stack.enter_context(pos_client),
+            stop=stop,
+        )
+
+
+@contextmanager
+def open_checkpoint(settings: Settings, *, create: bool = True) -> Iterator[Checkpoint]:
+    """Open the checkpoint of these settings; raises CheckpointError if it belongs to another shop."""
+    with Checkpoint.open(settings.checkpoint.path, now=now(), create=create) as checkpoint:
+        for warning in checkpoint.warnings:
+            log.warning("%s", warning)
+        checkpoint.claim(settings.bigcommerce.store_hash, settings.pos.domain_prefix)
+        yield checkpoint
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set, so that a pass ends after what is in flight; a second Ctrl-C interrupts."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        log.warning("stopping after what is in flight")
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
