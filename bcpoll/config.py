@@ -306,7 +306,7 @@ class PosAccess(_Section):
             raise _wrong(
                 "is missing",
                 "Make one in the POS under Setup > Personal tokens; it may also come from BCPOLL_POS__ACCESS_TOKEN."
-                " Without personal tokens in your plan, set client_id and client_secret and run `bcpoll login`.",
+                " Personal tokens need the Plus plan of the POS.",
             )
         return token
 
@@ -512,7 +512,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     settings = _validated(layers, source)
     place = _expanded(settings.checkpoint.path, environ, source.absolute().parent)
     checkpoint = settings.checkpoint.model_copy(update={"path": place})
-    warnings = (*_exposed(source, table), *_doubtful_variables(environ), *_doubtful_methods(settings.payments))
+    warnings = (*_exposed(source, table), *_doubtful_variables(environ), *_doubtful_methods(settings.payments), *_not_yet(settings))
     return Loaded(settings.model_copy(update={"checkpoint": checkpoint}), source, warnings)
 
 
@@ -545,7 +545,7 @@ def _expanded(path: Path, environ: Mapping[str, str], folder: Path) -> Path:
     return folder / path
 
 
-_HOW_TO_BEGIN = "Write one with `bcpoll init`, or copy config.example.toml and fill it in."
+_HOW_TO_BEGIN = "Copy config.example.toml there and fill it in, or name your file with --config."
 
 
 def _unreadable(source: Path, message: str, remedy: str) -> SettingsError:
@@ -763,6 +763,18 @@ def _doubtful_variables(environ: Mapping[str, str]) -> Iterator[str]:
             continue
         if not separator or not _takes_variables(section):
             yield f"{name} sets nothing: write BCPOLL_SECTION__KEY, such as BCPOLL_POS__ACCESS_TOKEN"
+
+
+def _not_yet(settings: Settings) -> Iterator[str]:
+    """Keys that are understood but not acted on by this version, where they were set to something else."""
+    without_effect = {
+        "[pos] client_id and client_secret": settings.pos.client_id is not None,
+        "[sync] fulfillment": settings.sync.fulfillment is not Fulfillment.OFF,
+        "[sync] restock_refunds": not settings.sync.restock_refunds,
+    }
+    for key, is_set in without_effect.items():
+        if is_set:
+            yield f"{key} has no effect in this version yet"
 
 
 def _doubtful_methods(payments: PaymentNames) -> Iterator[str]:

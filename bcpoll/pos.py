@@ -38,7 +38,7 @@ SIDE = Side(
     name="Lightspeed",
     token_key="[pos] access_token",  # noqa: S106 - the name of a setting
     url_key="[pos] domain_prefix",
-    scope_remedy="A personal token has the rights of its user; an application asks for scopes at `bcpoll login`.",
+    scope_remedy="A personal token has the rights of its user: make one as an administrator of the POS.",
 )
 
 # Lightspeed's own client begins at five seconds after a server error, and waits thirty after a 429 without a header.

@@ -5,7 +5,7 @@ Works on the sandbox through the same adapters, settings and checkpoint as a rea
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from rich.text import Text
 from bcpoll.checkpoint import LedgerRow, ReviewItem
 from bcpoll.cli import render, wiring
 from bcpoll.cli.options import print_json
-from bcpoll.cli.playground import Remarks
 from bcpoll.config import Settings
 from bcpoll.core.money import round_money
 from bcpoll.core.order import Json, code_key
@@ -26,6 +25,14 @@ from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import Report, run_pass
 from bcpoll.ports import PointOfSale
 from bcpoll.sandbox.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remarks:
+    """What there is to say about a world: notices on how it was made, and what each order of it shows, by id."""
+
+    notices: tuple[str, ...] = ()
+    titles: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +86,9 @@ def show(world: World, config: Path, remarks: Remarks, *, as_json: bool) -> None
     rows = [(f.order_id, f.status, f.state, f.order_total, f.sale_total, f.note) for f in fates]
     out.print(render.table("What became of each order", columns, rows, right=right))
     click.echo()
-    _show_stock(moves)
-    click.echo()
+    if moves:
+        _show_stock(moves)
+        click.echo()
     render.show_review(items)
     click.echo(f"\nSecond pass: {render.report_line(second.report, second.requests)}")
     click.echo(f"It wrote {second.writes or 'nothing'} to the POS.")
@@ -139,7 +147,7 @@ def _fate(order: Json, *, sale: PosSale | None, item: ReviewItem | None, note: s
         state=sale.state if sale else "set aside" if item else "not imported",
         order_total=_amount(Decimal(str(order["total_inc_tax"]))),
         sale_total=_amount(sale.total) if sale and sale.total is not None else "",
-        note=f"{note}; {item.reason}" if item else note,
+        note="; ".join(filter(None, (note, str(item.reason) if item else ""))),
     )
 
 

@@ -4,9 +4,8 @@ import contextlib
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -17,15 +16,8 @@ from bcpoll.cli.options import Options, pass_options
 from bcpoll.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
+    from bcpoll.cli.demo import Remarks
     from bcpoll.sandbox.world import World
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remarks:
-    """What there is to say about a world: notices on how it was made, and what each order of it shows, by id."""
-
-    notices: tuple[str, ...] = ()
-    titles: Mapping[int, str] = field(default_factory=dict)
 
 
 _ORDERS = click.option(
@@ -123,6 +115,7 @@ def _world(orders: Path | None) -> "tuple[World, Remarks]":
             "sandbox", f"the package {error.name} is not installed", "Install it: pip install 'bcpoll[sandbox]'."
         )
         raise SettingsError([problem], source="this installation") from error
+    from bcpoll.cli.demo import Remarks
     from bcpoll.sandbox.seed import SHOP, fill
     from bcpoll.sandbox.store import FIRST_ORDER
     from bcpoll.sandbox.world import new_world

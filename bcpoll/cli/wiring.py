@@ -98,7 +98,7 @@ def connected(settings: Settings, *, command: str, stop: threading.Event) -> Ite
     token = settings.pos.access_token
     if token is None:
         raise SettingsError(
-            [Problem("[pos] access_token", "is missing", "Run `bcpoll login`, or set a personal token.")],
+            [Problem("[pos] access_token", "is missing", "Set a personal token; signing in by OAuth comes with a later version.")],
             source="the settings",
         )
     workers = settings.sync.workers

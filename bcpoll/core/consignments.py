@@ -5,6 +5,7 @@ the caller reads them from `/orders/{id}/products` and puts them in place of the
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from bcpoll.core.order import Json, LineKind
@@ -13,6 +14,9 @@ from bcpoll.core.order import Json, LineKind
 _CUT = "__warning__"
 
 _GROUPS = ("shipping", "pickups", "downloads")
+
+# Of a number with a power of ten beyond this (1e999999999) the whole would not fit into memory.
+_DIGITS = 12
 
 
 def raw_lines(order: Json) -> list[Json]:
@@ -77,6 +81,8 @@ def _quantity(line: Json) -> int:
 
 def _integer(value: Any) -> int:
     """Read a whole number as far as it is one; what cannot be read fails to add up, which is what matters here."""
+    if isinstance(value, Decimal) and value.adjusted() > _DIGITS:
+        return -1
     try:
         return int(value)
     except (TypeError, ValueError, OverflowError):

@@ -24,8 +24,9 @@ _STATUSES = frozenset(OrderStatus)
 # How much of a value that cannot be read is shown to the person who mends it.
 _SHOWN = 80
 
-# Beyond this an amount or a number is a slip, not an order; it keeps sums well inside the decimal context.
+# Beyond these an amount or a number is a slip, not an order; they keep sums well inside the decimal context.
 _LARGEST = 10**12
+_DECIMALS = 20
 
 
 def _text(value: Any) -> str:
@@ -44,8 +45,9 @@ def _printable(text: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("not a number")  # noqa: TRY004 - pydantic takes only ValueError for a refusal
+    # A power of ten is looked at before it is compared: 1e999999999 as a whole number would not fit into memory.
+    if isinstance(value, bool) or (isinstance(value, Decimal) and value.adjusted() > _DECIMALS):
+        raise ValueError("not a number")  # pydantic takes only ValueError for a refusal
     return value
 
 
@@ -66,8 +68,9 @@ def _time(value: Any) -> datetime:
 
 
 _Text = Annotated[str, BeforeValidator(_text)]
-_Amount = Annotated[Decimal, BeforeValidator(_number), Field(ge=-_LARGEST, le=_LARGEST)]
-_AmountOrZero = Annotated[Decimal, BeforeValidator(_number_or_zero), Field(ge=-_LARGEST, le=_LARGEST)]
+_Decimal = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, decimal_places=_DECIMALS)]
+_Amount = Annotated[_Decimal, BeforeValidator(_number)]
+_AmountOrZero = Annotated[_Decimal, BeforeValidator(_number_or_zero)]
 _Number = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST)]
 _NumberOrZero = Annotated[int, BeforeValidator(_number_or_zero), Field(ge=0, le=_LARGEST)]
 _Time = Annotated[datetime, BeforeValidator(_time)]
@@ -167,6 +170,13 @@ class _Fee(_Shape):
     cost_tax: _AmountOrZero = ZERO
 
 
+class _Contents(_Shape):
+    """Lines and fees, put together so that an error tells which of them it is in: `products.2.quantity`."""
+
+    products: list[_Line]
+    fees: list[_Fee]
+
+
 class _Order(_Shape):
     customer_id: _NumberOrZero = 0
     default_currency_code: _Text
@@ -240,8 +250,7 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
     """Decode a whole order whose lines are embedded in its consignments or stand under `products`."""
     try:
         shape = _Order.model_validate(raw)
-        lines = tuple(_line(_Line.model_validate(line)) for line in raw_lines(raw))
-        fees = tuple(_fee(_Fee.model_validate(fee)) for fee in _embedded_fees(raw))
+        contents = _Contents.model_validate({"products": raw_lines(raw), "fees": _embedded_fees(raw)})
         destinations = tuple(_destinations(raw))
     except ValidationError as error:
         return _rejected(raw, error)
@@ -257,7 +266,7 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
         shipping=_cost(shape.shipping_cost_ex_tax, shape.shipping_cost_inc_tax, shape.shipping_cost_tax),
         handling=_cost(shape.handling_cost_ex_tax, shape.handling_cost_inc_tax, shape.handling_cost_tax),
         wrapping=_cost(shape.wrapping_cost_ex_tax, shape.wrapping_cost_inc_tax, shape.wrapping_cost_tax),
-        fees=fees,
+        fees=tuple(map(_fee, contents.fees)),
         discount=shape.discount_amount,
         coupon_discount=shape.coupon_discount,
         total_ex_tax=shape.total_ex_tax,
@@ -265,7 +274,8 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
         total_tax=shape.total_tax,
         store_credit=shape.store_credit_amount,
         gift_certificate=shape.gift_certificate_amount,
-        lines=lines,
+        # Embedded and on their own, lines come in different orders; the same order has to give the same sale.
+        lines=tuple(map(_line, sorted(contents.products, key=lambda line: line.id))),
         payment_method=shape.payment_method,
         payment_status=shape.payment_status,
         billing=_address(shape.billing_address),

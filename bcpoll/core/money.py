@@ -20,8 +20,8 @@ _WITHOUT = (
 _WITH_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 _DIGITS: Mapping[str, int] = MappingProxyType(dict.fromkeys(_WITHOUT, 0) | dict.fromkeys(_WITH_THREE, 3))
 
-# Room for sums of large orders without rounding on the way: the default of 28 digits is kept as a floor.
-_PRECISION = 40
+# Room for whatever a division of the largest by the smallest amount can come to, so that rounding never fails.
+_PRECISION = 60
 
 
 @dataclass(frozen=True, slots=True)

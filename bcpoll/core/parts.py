@@ -117,7 +117,9 @@ def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
     if adjustment.paid == ZERO or not all(map(_is_sane, parts)):
         return gap
     rounded = tuple(
-        replace(part, paid=round_money(part.paid, digits), tax=round_money(part.tax, digits)) for part in parts
+        replace(part, paid=round_money(part.paid, digits), tax=round_money(part.tax, digits))
+        for part in parts
+        if part.quantity
     )
     return Parts(
         parts=(*rounded, adjustment),
@@ -152,34 +154,39 @@ def _rest_of_discount(order: Order) -> Decimal:
 
 
 def _parts(order: Order, reading: _Reading) -> Iterator[Part]:
-    scale = _tax_scale(order) if reading.tax_before_discount else Decimal(1)
-    rest = _rest_of_discount(order) if reading.rest is not _Rest.NOWHERE else ZERO
-    undiscounted = total(line.total_inc_tax for line in order.lines) or Decimal(1)
+    rest = _rest_of_discount(order)
+    subtotal = total(_price(line, reading) for line in order.lines) or Decimal(1)
+    scale = 1 - (order.discount + order.coupon_discount) / subtotal if reading.tax_before_discount else Decimal(1)
     for line in order.lines:
         tax = line.total_tax * scale
-        share = rest * line.total_inc_tax / undiscounted if reading.rest is _Rest.LINES else ZERO
+        share = rest * _price(line, reading) / subtotal if reading.rest is _Rest.LINES else ZERO
         paid = _line_paid(line, tax, reading) - share
         yield Part(line=line, name=line.name, quantity=line.quantity, paid=paid, tax=tax)
     for part in _charges(order, tax_inclusive=reading.tax_inclusive):
         if part.charge is Charge.SHIPPING and reading.rest is _Rest.SHIPPING:
-            yield _reduced(part, rest)
+            yield _reduced(part, rest, reading)
         elif part.charge not in reading.left_out:
             yield part
+
+
+def _price(line: OrderLine, reading: _Reading) -> Decimal:
+    """The line's total before discounts, in the mode in which discounts are stated too."""
+    return line.total_inc_tax if reading.tax_inclusive else line.total_ex_tax
 
 
 def _line_paid(line: OrderLine, tax: Decimal, reading: _Reading) -> Decimal:
     """The equations of the orders API for what was paid for a line."""
     if line.discounted_total is not None and reading.trust_line_totals:
         return line.discounted_total
-    discount = total(discount.amount for discount in line.discounts)
-    if reading.tax_inclusive:
-        return line.total_inc_tax - discount
-    return line.total_ex_tax - discount + tax
+    price = _price(line, reading) - total(discount.amount for discount in line.discounts)
+    return price if reading.tax_inclusive else price + tax
 
 
-def _reduced(part: Part, discount: Decimal) -> Part:
+def _reduced(part: Part, discount: Decimal, reading: _Reading) -> Part:
     """Take a discount off a part, and its share of the tax with it: tax is reckoned after discounts."""
-    return replace(part, paid=part.paid - discount, tax=part.tax * (part.paid - discount) / part.paid)
+    price = part.paid if reading.tax_inclusive else part.paid - part.tax
+    tax = part.tax * (price - discount) / (price or Decimal(1))
+    return replace(part, paid=price - discount if reading.tax_inclusive else price - discount + tax, tax=tax)
 
 
 def _charges(order: Order, *, tax_inclusive: bool) -> Iterator[Part]:
@@ -192,12 +199,6 @@ def _charges(order: Order, *, tax_inclusive: bool) -> Iterator[Part]:
     for charge, name, cost in costs:
         if paid := cost.inc_tax if tax_inclusive else cost.ex_tax + cost.tax:
             yield Part(charge=charge, name=name, quantity=1, paid=paid, tax=cost.tax)
-
-
-def _tax_scale(order: Order) -> Decimal:
-    """By how much line taxes fall where they were stated before discounts: by the order's share of discount."""
-    subtotal = total(line.total_ex_tax for line in order.lines)
-    return 1 - (order.discount + order.coupon_discount) / subtotal if subtotal else Decimal(1)
 
 
 def _adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
@@ -265,7 +266,7 @@ def _gap(order: Order, parts: Sequence[Part], digits: int) -> Gap:
     paid, tax = _paid(parts), _tax(parts)
     lines_inc = total(line.total_inc_tax for line in order.lines)
     lines_ex = total(line.total_ex_tax for line in order.lines)
-    if paid == order.total_inc_tax or round_money(paid, digits) == round_money(order.total_inc_tax, digits):
+    if round_money(paid, digits) == round_money(order.total_inc_tax, digits):
         source = "tax"
     elif lines_inc != order.subtotal.inc_tax and lines_ex != order.subtotal.ex_tax:
         source = "lines"

@@ -107,7 +107,7 @@ class Desired:
     products: tuple[ProductDraft, ...] = ()
     """A draft for every code on the sale, in case the POS has no product under it."""
     content: str = ""
-    """Digest of lines, totals and register: a change of it is an edit of the order."""
+    """Digest of lines and total: a change of it is an edit of the order."""
     notes: tuple[str, ...] = ()
     """Remarks for people on how the order was read (`fees outside the total`)."""
 

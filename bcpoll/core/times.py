@@ -3,7 +3,7 @@
 Every result is an aware UTC `datetime`. Texts without a zone are refused rather than completed from the host's zone.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime, parsedate_to_datetime
 
 from dateutil import parser as dateutil_parser
@@ -24,7 +24,7 @@ def rfc2822(at: datetime) -> str:
 
 def iso(at: datetime) -> str:
     """Write a time as RFC 3339 in UTC with whole seconds: `2017-04-20T15:32:00Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def _rfc2822(text: str) -> datetime | None:
@@ -47,10 +47,15 @@ def _guarded_loose(text: str) -> datetime | None:
     Parsed twice over different dates to fill in from: where the results differ, something was missing in the text.
     """
     try:
-        first, second = (_utc(dateutil_parser.parse(text, default=fill)) for fill in _FILLS)
-    except (ValueError, OverflowError):
+        first, second = (_utc(dateutil_parser.parse(text, default=fill, tzinfos=_zone)) for fill in _FILLS)
+    except (ValueError, ArithmeticError):
         return None
     return first if first == second else None
+
+
+def _zone(_name: str | None, seconds: int | None) -> timezone | None:
+    """A zone by its offset only: left to itself, dateutil takes a name that it does not know for the host's own zone."""
+    return None if seconds is None else timezone(timedelta(seconds=seconds))
 
 
 def _utc(at: datetime) -> datetime | None:

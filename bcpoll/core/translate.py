@@ -5,7 +5,7 @@ done about it is `plan`.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -43,15 +43,8 @@ def not_wanted(order_id: int) -> Desired:
 
 def product_codes(order: Order, policy: Policy) -> set[str]:
     """The keys of all codes that the order's sale will need, to look them up before translating."""
-    charged = {
-        Charge.SHIPPING: order.shipping.inc_tax,
-        Charge.HANDLING: order.handling.inc_tax,
-        Charge.WRAPPING: order.wrapping.inc_tax,
-        Charge.FEE: total(fee.cost.inc_tax for fee in order.fees),
-    }
-    codes = {line_code(line, policy) for line in order.lines if line.quantity}
-    codes |= {policy.charges[charge] for charge, amount in charged.items() if amount}
-    return {code_key(code) for code in codes}
+    parts = _checked_parts(order, policy)
+    return set() if isinstance(parts, Gap) else {code_key(_code(part, policy)) for part in parts.parts}
 
 
 def translate(order: Order, shop: Shop, policy: Policy, known: KnownProducts) -> Desired | Rejected:
@@ -155,9 +148,10 @@ def _payments(order: Order, sum_total: Decimal, shop: Shop) -> tuple[Payment, ..
 def _register(order: Order, shop: Shop) -> Register:
     """The first route that matches, else the shop's register."""
     pickups = {destination.pickup_code for destination in order.destinations} - {""}
-    countries = {destination.address.country_code for destination in order.destinations}
+    countries = {destination.address.country_code for destination in order.destinations} - {""}
+    channels = {order.channel_id} - {0}
     for route in shop.routes:
-        if route.pickup_location in pickups or route.channel == order.channel_id or route.country in countries - {""}:
+        if route.pickup_location in pickups or route.channel in channels or route.country in countries:
             return route.register
     return shop.register
 
@@ -192,7 +186,7 @@ def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[Sale
     rows = [units(part.paid, part.tax, part.quantity, digits) for part in parts.parts]
     if not _comes_to(rows, parts, digits):
         rows = [exact_units(part.paid, part.tax, part.quantity) for part in parts.parts]
-    names = {line.id: line.name for line in order.lines}
+    names: Mapping[int | None, str] = {line.id: line.name for line in order.lines}
     return tuple(
         SaleLine(
             code=_code(part, policy),
@@ -200,7 +194,7 @@ def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[Sale
             unit_price=row.price,
             unit_tax=row.tax,
             tax_id=_tax_id(part, shop),
-            note=_line_note(part, names.get(part.line.parent_id or 0, "") if part.line else "", digits),
+            note=_line_note(part, names.get(part.line.parent_id, "") if part.line else "", digits),
         )
         for part, split in zip(parts.parts, rows, strict=True)
         for row in split

@@ -1,0 +1,96 @@
+"""The rate limits of both APIs: fixed windows, and the headers in which they are told.
+
+Owns the counting. Must not sleep, and reads the time only from the clock that it is given.
+"""
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from bcpoll.sandbox.calls import Clock, http_date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Quotas and windows of both sides; a quota of None switches the limit off."""
+
+    store_quota: int | None = 150
+    store_window: timedelta = timedelta(seconds=30)
+    pos_quota: int | None = -1
+    """-1 stands for the documented rule: 300 for each register, and 50."""
+    pos_window: timedelta = timedelta(minutes=5)
+
+    @classmethod
+    def off(cls) -> "Limits":
+        """No limit on either side."""
+        return cls(store_quota=None, pos_quota=None)
+
+    def pos_quota_for(self, registers: int) -> int | None:
+        """The quota of a POS with so many registers."""
+        return 300 * registers + 50 if self.pos_quota == -1 else self.pos_quota
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a window stands after a request was counted."""
+
+    quota: int
+    left: int
+    """Below zero when the request is over the limit."""
+    window: timedelta
+    resets_at: datetime
+    resets_in: timedelta
+
+
+class Window:
+    """Counts requests in windows that begin with the first request after the last one ended."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ends_at: datetime | None = None
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def count(self, quota: int | None, length: timedelta) -> Standing | None:
+        """Count one request; None where there is no limit."""
+        if quota is None:
+            return None
+        with self._lock:
+            now = self._clock()
+            if self._ends_at is None or now >= self._ends_at:
+                self._ends_at, self._used = now + length, 0
+            self._used += 1
+            return Standing(quota, quota - self._used, length, self._ends_at, self._ends_at - now)
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def store_headers(standing: Standing | None) -> Mapping[str, str]:
+    """BigCommerce's rate headers."""
+    if standing is None:
+        return _NONE
+    return {
+        "X-Rate-Limit-Requests-Quota": str(standing.quota),
+        "X-Rate-Limit-Requests-Left": str(max(standing.left, 0)),
+        "X-Rate-Limit-Time-Window-Ms": str(_milliseconds(standing.window)),
+        "X-Rate-Limit-Time-Reset-Ms": str(_milliseconds(standing.resets_in)),
+    }
+
+
+def pos_headers(standing: Standing | None) -> Mapping[str, str]:
+    """The POS's rate headers, with `Retry-After` as a date where the limit is reached."""
+    if standing is None:
+        return _NONE
+    headers = {"X-RateLimit-Limit": str(standing.quota), "X-RateLimit-Remaining": str(max(standing.left, 0))}
+    if standing.left < 0:
+        # The header has whole seconds only: the next one, so that waiting until then is always enough.
+        headers["Retry-After"] = http_date(standing.resets_at + timedelta(seconds=1))
+    return headers
+
+
+def _milliseconds(span: timedelta) -> int:
+    return math.ceil(span / timedelta(milliseconds=1))

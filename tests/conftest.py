@@ -1,0 +1,120 @@
+"""Guards around every test, Hypothesis profiles, and `--update-golden`.
+
+The guards: no network but loopback, no sleeping, no settings from the environment, no real home folder, and logging as
+it was before. A guard that trips raises an error that no `except OSError` swallows.
+"""
+
+import ipaddress
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("deep", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+pytest_plugins = ["pytester"]
+
+KEPT_VARIABLES = frozenset({"BCPOLL_SHARED"})
+
+
+class ReachedOutside(AssertionError):
+    """A test tried to leave this machine."""
+
+
+class SleptInTest(AssertionError):
+    """A test slept instead of moving a clock of its own or waiting for an event."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the expected files under tests/golden")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update-golden"))
+
+
+def _stays_here(family: int, address: Any) -> bool:
+    if family == socket.AF_UNIX:
+        return True
+    host = address[0] if isinstance(address, tuple) else address
+    if host in (None, "", b"", "localhost", b"localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse(address: Any) -> NoReturn:
+    raise ReachedOutside(f"tests may only speak to this machine, not to {address!r}: use the sandbox or a fake")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network_but_loopback() -> Iterator[None]:
+    real = {name: getattr(socket.socket, name) for name in ("connect", "connect_ex")}
+    real_lookup = socket.getaddrinfo
+
+    def guarded(name: str) -> Callable[[socket.socket, Any], Any]:
+        def call(self: socket.socket, address: Any) -> Any:
+            return real[name](self, address) if _stays_here(self.family, address) else _refuse(address)
+
+        return call
+
+    def lookup(host: Any, *args: Any, **named: Any) -> Any:
+        return real_lookup(host, *args, **named) if _stays_here(socket.AF_INET, host) else _refuse(host)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in real:
+            patch.setattr(socket.socket, name, guarded(name))
+        patch.setattr(socket, "getaddrinfo", lookup)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_sleep() -> Iterator[None]:
+    real = time.sleep
+
+    def refuse(seconds: float) -> None:
+        if sys._getframe(1).f_globals.get("__name__") == "subprocess":
+            # How the standard library waits for a child process when there is a time limit.
+            return real(seconds)
+        raise SleptInTest(f"time.sleep({seconds}): pass in a clock, or wait for an event")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", refuse)
+        yield
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, empty_home: str) -> None:
+    for name in [*os.environ]:
+        ours = name.startswith("BCPOLL_") and name not in KEPT_VARIABLES
+        if ours or name in ("CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", empty_home)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("bcpoll")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    logging.captureWarnings(capture=False)
