@@ -240,8 +240,8 @@ class _Walk:
             except TooHeavy:
                 if self.size <= _SMALLEST_PAGE:
                     raise
+                # The same page number begins further up in shorter pages, so nothing is skipped.
                 self.size = max(self.size // 2, _SMALLEST_PAGE)
-                self.page = 1
 
     def _checked_times(self, rows: list[Json]) -> list[datetime | None]:
         times = [parse_time(text_of(row, "date_modified")) for row in rows]

@@ -1,0 +1,109 @@
+"""A `requests` adapter that calls the sandbox in process: the whole HTTP path of the client, without sockets."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+from wsgiref.types import WSGIApplication
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+
+from bcpoll.sandbox.app import create_app
+from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped
+from bcpoll.sandbox.server import environ_headers
+from bcpoll.sandbox.world import World
+
+BASE_URL = "http://127.0.0.1:1"
+"""What to configure as the API address: plain http to loopback, to a port where nothing ever listens."""
+
+
+class WsgiAdapter(HTTPAdapter):
+    """Answers every request from a WSGI application."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+        super().__init__()
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 - the signature is the base class's
+        timeout: Any = None,
+        verify: Any = True,  # noqa: FBT002
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call the application; dropped and withheld answers become what `requests` raises for them."""
+        try:
+            response = self.build_response(request, self._call(request))
+        except ConnectionDropped as error:
+            raise requests.ConnectionError("connection dropped", request=request) from error
+        except AnswerHeldBack as error:
+            raise requests.ReadTimeout("read timed out", request=request) from error
+        if not stream:
+            _ = response.content
+        return response
+
+    def _call(self, request: requests.PreparedRequest) -> HTTPResponse:
+        head: dict[str, Any] = {}
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            head.update(status=int(status.split()[0]), reason=status.partition(" ")[2], headers=headers)
+
+        body = b"".join(self._app(_environ(request), start_response))
+        return HTTPResponse(BytesIO(body), preload_content=False, request_method=request.method, **head)
+
+
+def mount(session: requests.Session, world: World, url: str = BASE_URL) -> requests.Session:
+    """Let a session's requests to an address go to a world."""
+    session.mount(url, WsgiAdapter(create_app(world)))
+    return session
+
+
+def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
+    url = urlsplit(request.url or "")
+    body = request.body or b""
+    content = body.encode() if isinstance(body, str) else body
+    return {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
+        "QUERY_STRING": url.query,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(content),
+        "wsgi.errors": BytesIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        **environ_headers(request.headers),
+    }
+
+
+class Client:
+    """Speaks to both sides of a world in process, with the right tokens."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.session = mount(requests.Session(), world)
+
+    def store(self, path: str, **params: Any) -> requests.Response:
+        """GET from the store: `store("/v2/orders", limit=5)`; a colon in a parameter's name is written `__`."""
+        url = f"{BASE_URL}/stores/{self.world.store.store_hash}{path}"
+        headers = {"X-Auth-Token": self.world.tokens.store, "Accept": "application/json"}
+        return self.session.get(url, params=_named(params), headers=headers, timeout=5)
+
+    def pos(self, method: str, path: str, body: Any = None, **params: Any) -> requests.Response:
+        """A request to the POS: `pos("POST", "/sales", {...})`."""
+        url = f"{BASE_URL}/api/2026-07{path}"
+        headers = {"Authorization": f"Bearer {self.world.tokens.pos}"}
+        return self.session.request(method, url, json=body, params=_named(params), headers=headers, timeout=5)
+
+
+def _named(params: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("__", ":"): value for name, value in params.items()}
