@@ -76,16 +76,18 @@ class Pos:
         self._ids = 0
         self._numbers: dict[str, int] = {}
         self._lock = threading.RLock()
-        no_tax = self.add_tax("No Tax", "0")
-        self.retailer: Json = {
+        self.retailer = self._new_retailer(name, tax_exclusive=tax_exclusive)
+
+    def _new_retailer(self, name: str, *, tax_exclusive: bool) -> Json:
+        return {
             "id": self.new_id("retailer"),
             "name": name,
             "domain_prefix": "sandbox",
-            "currency": currency,
+            "currency": self.currency,
             "country": "US",
             "timezone": "America/Chicago",
             "tax_exclusive": tax_exclusive,
-            "no_tax_group_id": no_tax,
+            "no_tax_group_id": self.add_tax("No Tax", "0"),
             "discount_product_id": self.new_id("discount"),
             "sku_sequence": {"enabled": True, "value": 10000},
             "loyalty": {"enabled": False, "ratio": 0},

@@ -153,14 +153,14 @@ def _invoice(register: Json) -> str:
 def _line(pos: Pos, line: Json, place: int, old: Json | None) -> Json:
     where = f"line_items[{place}]."
     from_text = pos.switches.number_text == "accepted"
-    product = pos.wanted(pos.products, text(part(line, "product", where), "id", where), "product")
+    product = pos.wanted(pos.products, text(part(line, "product", where), "id", f"{where}product."), "product")
     pricing, tax = part(line, "pricing", where), part(line, "tax", where)
     quantity = amount(line, "quantity", where, from_text=from_text)
-    price = amount(pricing, "price", where, from_text=from_text)
-    unit_tax = amount(tax, "amount", where, from_text=from_text)
-    group = pos.wanted(pos.taxes, text(tax, "id", where), "tax")
+    price = amount(pricing, "price", f"{where}pricing.", from_text=from_text)
+    unit_tax = amount(tax, "amount", f"{where}tax.", from_text=from_text)
+    group = pos.wanted(pos.taxes, text(tax, "id", f"{where}tax."), "tax")
     _check_tax(pos, group, price, unit_tax, where)
-    discount = amount(pricing, "discount", where) if pricing.get("discount") is not None else ZERO
+    discount = amount(pricing, "discount", f"{where}pricing.") if pricing.get("discount") is not None else ZERO
     metadata = line.get("_metadata") or {}
     known = {each["id"] for each in old["line_items"]} if old else set()
     return {
@@ -206,7 +206,8 @@ def _payments(pos: Pos, body: Json, register: Json, old: Json | None) -> list[Js
 
 def _payment(pos: Pos, payment: Json, place: int, register: Json, before: Mapping[str, Json]) -> Json:
     where = f"payments[{place}]."
-    kind = pos.wanted(pos.payment_types, text(part(payment, "type", where), "config_id", where), "payment type")
+    config_id = text(part(payment, "type", where), "config_id", f"{where}type.")
+    kind = pos.wanted(pos.payment_types, config_id, "payment type")
     paid = amount(payment, "amount", where, from_text=pos.switches.number_text == "accepted")
     return {
         "id": payment["id"] if payment.get("id") in before else pos.new_id("payment"),

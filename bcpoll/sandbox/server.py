@@ -9,9 +9,9 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 from wsgiref.types import StartResponse, WSGIApplication
@@ -20,14 +20,14 @@ from bcpoll.sandbox.app import create_app
 from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped, Faults
 from bcpoll.sandbox.world import World
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 
 
 @contextmanager
 def serve(world: World, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve a world on loopback until the block ends; gives the base URL."""
     if host not in _LOOPBACK:
-        raise ValueError(f"the sandbox is for loopback addresses only, not for {host!r}")
+        raise ValueError(f"the sandbox listens on 127.0.0.1 only, not on {host!r}")
     server = _Server((host, port), _Exchange)
     server.app = create_app(world)
     server.faults = world.faults
@@ -40,9 +40,10 @@ def serve(world: World, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]
         thread.join()
 
 
-class _Server(ThreadingMixIn, HTTPServer):
-    """One thread for each connection."""
+class _Server(ThreadingMixIn, TCPServer):
+    """One thread for each connection. Not `HTTPServer`, which would look its own name up in the DNS."""
 
+    allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
     app: WSGIApplication

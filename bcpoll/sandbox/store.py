@@ -18,7 +18,8 @@ from bcpoll.core.status import OrderStatus
 from bcpoll.sandbox.calls import Clock, Json, rfc3339, utc_now
 from bcpoll.sandbox.catalogue import Catalogue, Product
 from bcpoll.sandbox.drafts import Draft, Item, Shopper
-from bcpoll.sandbox.order_json import Group, Numbers, StoredOrder, build, order_date, paid_amounts, status_fields
+from bcpoll.sandbox.order_json import Group, Numbers, StoredOrder, order_date, paid_amounts
+from bcpoll.sandbox.order_writing import build, status_fields
 from bcpoll.sandbox.refunds import Refund, refund_json
 from bcpoll.sandbox.switches import Switches
 
