@@ -17,15 +17,26 @@ from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, Settl
 from bcpoll.config import WhenClosed
 from bcpoll.core.bodies import sale_body
 from bcpoll.core.order import Json, code_key
-from bcpoll.core.plan import after
-from bcpoll.core.rejected import Rejected
-from bcpoll.core.sale import Action, Applied, AppliedState, CreateSale, Desired, Plan, SettleSale, VoidSale
+from bcpoll.core.plan import after, without_fulfillment
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import (
+    Action,
+    Applied,
+    AppliedState,
+    CreateSale,
+    Desired,
+    FulfillSale,
+    Plan,
+    SettleSale,
+    VoidSale,
+    Way,
+)
 from bcpoll.core.shop import Register
 from bcpoll.core.times import iso
-from bcpoll.errors import BcpollError, RetryLater
+from bcpoll.errors import BcpollError, GiveUp, LookAgain, RetryLater
 from bcpoll.ports import PointOfSale
 from bcpoll.resolve import Resolver
-from bcpoll.send import NOT_SENT, Result, create_sale, settle_sale, void_sale
+from bcpoll.send import NOT_SENT, Result, create_sale, fulfill_sale, settle_sale, void_sale
 
 STOPPED = RetryLater("the run was stopped", hint="The next run goes on from here.")
 
@@ -50,6 +61,8 @@ class Outcome:
 
     planned: Planned
     applied: Applied
+    written: tuple[Action, ...] = ()
+    """The actions that are in the POS now."""
     rejected: Rejected | None = None
     is_finished: bool = True
     """False where the order was cut short and has to be read again."""
@@ -69,6 +82,15 @@ class PageResult:
     customers_created: int = 0
     products_created: int = 0
     stopped_by: BcpollError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ids:
+    """What the POS calls the customers, products and addresses of a page: by buyer key, code key and sale id."""
+
+    customers: Mapping[str, str]
+    products: Mapping[str, str]
+    addresses: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +146,15 @@ class Applier:
         creations = [action for one in busy for action in one.plan.actions if isinstance(action, CreateSale)]
         customers = self._resolver.customers(action.sale.buyer for action in creations if action.sale.buyer)
         products = self._resolver.products(creations, _drafts(busy))
+        addresses = self._resolver.addresses(creations, customers.ids)
         lacking = {one.order_id: lack for one in busy for lack in _lacks(one, customers.failures, products.failures)}
-        jobs = [(one, tuple(_steps(one, customers.ids, products.ids))) for one in busy if one.order_id not in lacking]
+        lacking |= self._unclear(busy)
+        ids = _Ids(customers=customers.ids, products=products.ids, addresses=addresses.ids)
+        jobs = [(one, tuple(_steps(one, ids))) for one in busy if one.order_id not in lacking]
         self._intend(jobs)
         halt = threading.Event()
         done = tuple(self._pool.map(lambda job: self._carry_out(job[0], job[1], halt), jobs))
-        stopped_by = self._closed_register(done) or next((one.error for one in done if one.error), None)
+        stopped_by = self._stopped_by(done)
         outcomes = [
             *idle,
             *(_set_aside(one, lacking[one.order_id]) for one in busy if one.order_id in lacking),
@@ -142,6 +167,20 @@ class Applier:
             products_created=products.created,
             stopped_by=stopped_by,
         )
+
+    def _unclear(self, busy: Iterable[Planned]) -> dict[int, Rejected]:
+        """Orders of which an earlier write has no clear outcome yet: nothing is written over it."""
+        unsettled = {intent.order_id: intent for intent in self._checkpoint.open_intents()}
+        return {
+            one.order_id: Rejected(
+                order_id=one.order_id,
+                reason=Reason.OUTCOME_UNKNOWN,
+                field=unsettled[one.order_id].kind.value,
+                detail=unsettled[one.order_id].detail,
+            )
+            for one in busy
+            if one.order_id in unsettled
+        }
 
     def _intend(self, jobs: Iterable[tuple[Planned, tuple[_Step, ...]]]) -> None:
         now = self._clock()
@@ -181,14 +220,27 @@ class Applier:
         for register in self._closed(_registers(page)):
             if self._when_closed is WhenClosed.WAIT:
                 raise _register_closed(register)
-            self._pos.open_register(register.id, self._clock())
+            try:
+                self._pos.open_register(register.id, self._clock())
+            except (GiveUp, LookAgain) as error:
+                raise _register_closed(register, error.message) from error
+
+    def _stopped_by(self, done: Sequence[_Done]) -> BcpollError | None:
+        """What cut the page short, if anything: an error before the mere stop that it brought on the others."""
+        errors = [one.error for one in done if one.error]
+        own = [error for error in errors if error is not STOPPED]
+        return next(iter([*own, *errors]), None) or self._closed_register(done)
 
     def _closed_register(self, done: Sequence[_Done]) -> BcpollError | None:
-        """After a refusal: whether a closed register explains it; its orders wait instead of being set aside."""
-        refusing = [one.planned for one in done if any(_is_refusal(result) for result in one.results)]
-        for register in self._closed(_registers(refusing)):
-            return _register_closed(register)
-        return None
+        """After a refusal: whether a closed register explains it; its orders wait instead of being set aside.
+
+        It explains nothing where it took another sale: then one bad order must not hold up all that come after it.
+        """
+        refusing = _registers(one.planned for one in done if any(map(_is_refusal, one.results)))
+        taking = _registers(
+            one.planned for one in done if any(_sells(*pair) for pair in zip(one.steps, one.results, strict=False))
+        )
+        return next(map(_register_closed, self._closed(refusing - taking)), None)
 
     def _closed(self, register_ids: set[str]) -> list[Register]:
         if not register_ids:
@@ -199,6 +251,7 @@ class Applier:
 _KINDS: Mapping[type[Any], IntentKind] = {
     CreateSale: IntentKind.SALE,
     SettleSale: IntentKind.SETTLE_SALE,
+    FulfillSale: IntentKind.FULFILLMENT,
     VoidSale: IntentKind.VOID_SALE,
 }
 
@@ -213,18 +266,17 @@ def _drafts(page: Iterable[Planned]) -> Iterator[Any]:
             yield from planned.desired.products
 
 
+def _sells(step: _Step, result: Result) -> bool:
+    return result.is_done and not isinstance(step.action, VoidSale)
+
+
 def _registers(page: Iterable[Planned]) -> set[str]:
-    return {
-        action.sale.register.id
-        for planned in page
-        for action in planned.plan.actions
-        if isinstance(action, CreateSale | SettleSale)
-    }
+    return {planned.desired.sale.register.id for planned in page if planned.desired.sale}
 
 
-def _register_closed(register: Register) -> RetryLater:
+def _register_closed(register: Register, said: str = "") -> RetryLater:
     return RetryLater(
-        f'the register "{register.name}" is closed',
+        f'the register "{register.name}" is closed' + (f" and could not be opened: {said}" if said else ""),
         hint='Open it in the POS, or set [pos] when_closed = "open". The orders wait until then.',
     )
 
@@ -249,15 +301,27 @@ def _set_aside(planned: Planned, rejected: Rejected) -> Outcome:
     return Outcome(planned=planned, applied=planned.applied, rejected=rejected)
 
 
-def _steps(planned: Planned, customer_ids: Mapping[str, str], product_ids: Mapping[str, str]) -> Iterator[_Step]:
+def _steps(planned: Planned, ids: _Ids) -> Iterator[_Step]:
     for action in planned.plan.actions:
         key = f"{_KINDS[type(action)].value}:{action.sale_id}"
-        body: Json = {}
         if isinstance(action, CreateSale):
-            buyer = action.sale.buyer
-            customer_id = customer_ids[buyer.key] if buyer else None
-            body = sale_body(action.sale, action.sale_id, customer_id, product_ids)
-        yield _Step(key=key, action=action, body=body)
+            ready = _deliverable(action, ids)
+            yield _Step(key=key, action=ready, body=_body(ready, ids))
+        else:
+            yield _Step(key=key, action=action, body={})
+
+
+def _deliverable(action: CreateSale, ids: _Ids) -> CreateSale:
+    """The sale, but a plain closed one where it was to be delivered and the POS did not take its address."""
+    needs_address = action.sale.way is Way.DISPATCH and action.sale_id not in ids.addresses
+    return without_fulfillment(action) if needs_address else action
+
+
+def _body(action: CreateSale, ids: _Ids) -> Json:
+    buyer = action.sale.buyer
+    customer_id = ids.customers[buyer.key] if buyer else None
+    token = ids.addresses.get(action.sale_id, "")
+    return sale_body(action.sale, action.sale_id, customer_id, ids.products, token)
 
 
 def _send(pos: PointOfSale, step: _Step) -> Result:
@@ -266,6 +330,8 @@ def _send(pos: PointOfSale, step: _Step) -> Result:
             return create_sale(pos, step.body)
         case SettleSale():
             return settle_sale(pos, step.action)
+        case FulfillSale():
+            return fulfill_sale(pos, step.action.sale_id)
         case _:
             return void_sale(pos, step.action.sale_id)
 
@@ -314,18 +380,23 @@ def _outcome(done: _Done, stopped_by: BcpollError | None) -> Outcome:
     An order that was cut short, or that a closed register keeps waiting, is not set aside: it is read again.
     """
     applied, planned = done.planned.applied, done.planned
+    written: list[Action] = []
     for step, result in zip(done.steps, done.results, strict=False):
-        if result.is_done:
-            applied = after(applied, step.action, planned.desired.content)
-        elif done.error or (stopped_by and _is_refusal(result)):
-            return Outcome(planned=planned, applied=applied, is_finished=False)
-        else:
-            return Outcome(planned=planned, applied=applied, rejected=_rejected(planned, result, _field(step)))
-    return Outcome(planned=planned, applied=applied, rejected=planned.plan.notice, is_finished=done.error is None)
-
-
-def _field(step: _Step) -> str:
-    return step.key.partition(":")[0]
+        if not result.is_done:
+            cut_short = done.error is not None or (stopped_by is not None and _is_refusal(result))
+            why = None if cut_short else _rejected(planned, result, _KINDS[type(step.action)].value)
+            return Outcome(
+                planned=planned, applied=applied, written=tuple(written), rejected=why, is_finished=not cut_short
+            )
+        applied = after(applied, step.action, planned.desired.content)
+        written.append(step.action)
+    return Outcome(
+        planned=planned,
+        applied=applied,
+        written=tuple(written),
+        rejected=planned.plan.notice,
+        is_finished=done.error is None,
+    )
 
 
 def _settlements(done: Iterable[_Done]) -> Iterator[Settlement]:

@@ -37,7 +37,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bcpoll.core.order import code_key
-from bcpoll.core.shop import CancelledUnseen, Charge, Edits, Mismatch, Policy, Unpaid
+from bcpoll.core.shop import CancelledUnseen, Charge, Edits, Fulfillment, Mismatch, Policy, Unpaid
 from bcpoll.core.status import Disposition, OrderStatus, StatusPolicy
 from bcpoll.errors import Problem, SettingsError
 
@@ -72,13 +72,6 @@ class Refunds(StrEnum):
 
     IMPORT = "import"
     IGNORE = "ignore"
-
-
-class Fulfillment(StrEnum):
-    """Whether orders that are not yet shipped show on the POS's Fulfillments page."""
-
-    OFF = "off"
-    TRACK = "track"
 
 
 # --- values: each function reads one kind of value, and says what is wrong with it and what would be right ---
@@ -474,6 +467,7 @@ def policy(settings: Settings) -> Policy:
         unpaid=sync.unpaid,
         cancelled_unseen=sync.cancelled_unseen,
         edits=sync.edits,
+        fulfillment=sync.fulfillment,
         mismatch=settings.money.mismatch,
         ignore_sources=frozenset(sync.ignore_sources),
         ignore_channels=frozenset(sync.ignore_channels),
@@ -512,7 +506,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     settings = _validated(layers, source)
     place = _expanded(settings.checkpoint.path, environ, source.absolute().parent)
     checkpoint = settings.checkpoint.model_copy(update={"path": place})
-    warnings = (*_exposed(source, table), *_doubtful_variables(environ), *_doubtful_methods(settings.payments), *_not_yet(settings))
+    warnings = (
+        *_exposed(source, table),
+        *_doubtful_variables(environ),
+        *_doubtful_methods(settings.payments),
+        *_not_yet(settings),
+    )
     return Loaded(settings.model_copy(update={"checkpoint": checkpoint}), source, warnings)
 
 
@@ -769,7 +768,6 @@ def _not_yet(settings: Settings) -> Iterator[str]:
     """Keys that are understood but not acted on by this version, where they were set to something else."""
     without_effect = {
         "[pos] client_id and client_secret": settings.pos.client_id is not None,
-        "[sync] fulfillment": settings.sync.fulfillment is not Fulfillment.OFF,
         "[sync] restock_refunds": not settings.sync.restock_refunds,
     }
     for key, is_set in without_effect.items():

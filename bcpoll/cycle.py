@@ -15,19 +15,19 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from bcpoll.apply import STOPPED, Applier, Outcome, PageResult, Planned
-from bcpoll.checkpoint import Checkpoint, LedgerRow, RunOutcome
+from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem, RunOutcome
 from bcpoll.config import WhenClosed
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
 from bcpoll.core.order import Json, Order
 from bcpoll.core.plan import plan
-from bcpoll.core.rejected import Rejected
-from bcpoll.core.sale import Action, Applied, CreateSale, Desired, SettleSale, VoidSale
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import Action, Applied, CreateSale, Desired, FulfillSale, SettleSale, VoidSale
 from bcpoll.core.shop import KnownProducts, Policy, Shop
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import rfc2822
 from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
-from bcpoll.errors import BcpollError, RetryLater
+from bcpoll.errors import BcpollError, RetryLater, TooHeavy
 from bcpoll.ports import OrderSource, PointOfSale
 from bcpoll.recover import recover
 from bcpoll.resolve import Resolver
@@ -71,15 +71,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a pass did. `set_aside` counts what this pass set aside; `waiting` is all that waits for a person."""
+    """What a pass did. `counts` of what did not happen are 0; `waiting` is all that waits for a person."""
 
-    counts: Mapping[str, int]
+    counts: Counter[str]
     waiting: int
 
     @property
     def set_aside(self) -> int:
         """How many orders this pass set aside."""
-        return self.counts.get("set_aside", 0)
+        return self.counts["set_aside"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def run_pass(shell: Shell, scope: Scope = Scope()) -> Report:
             outcome = RunOutcome.STOPPED if isinstance(error, RetryLater) else RunOutcome.FAILED
             shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(one.counts), error.message)
             raise
-    report = Report(counts=dict(one.counts), waiting=sum(shell.checkpoint.review_counts().values()))
+    report = Report(counts=one.counts, waiting=sum(shell.checkpoint.review_counts().values()))
     outcome = RunOutcome.SET_ASIDE if report.set_aside else RunOutcome.DONE
     shell.checkpoint.end_run(run_id, shell.clock(), outcome, report.counts)
     return report
@@ -145,30 +145,36 @@ class _Pass:
         self._run_id = run_id
         self._pool = pool
         self._resolver: Resolver | None = None
+        self._start: datetime | None = None
         self.counts: Counter[str] = Counter()
 
     def run(self, scope: Scope) -> None:
         """Everything in order; each page ends with its own transaction."""
         shell = self._shell
+        self._heed_stop()
         self.counts["recovered"] = recover(shell.pos, shell.checkpoint, now=shell.clock(), run_id=self._run_id)
         if scope.order_ids:
             self._page(list(self._named(scope.order_ids)), again=True)
             return
-        since = self._since(scope, self._begin())
-        self._page(list(self._due()), again=True)
-        for rows in shell.source.changed_since(since):
+        self._start = self._begin()
+        is_sweep = scope.since is None and self._is_sweep_due()
+        for rows in shell.source.changed_since(self._since(scope, self._start, is_sweep=is_sweep)):
             self._page(rows, moves_cursor=scope.since is None)
-        self._end_sweep()
+        # New orders first: an old one whose retry ends the pass must not keep them waiting.
+        self._retry()
+        if is_sweep:
+            shell.checkpoint.set_mark(_SWEEP, shell.clock())
 
     def preview(self, scope: Scope) -> Preview:
         """Evaluate every page and write none."""
         shell = self._shell
         if scope.order_ids:
-            pages: Iterable[list[Json]] = [list(self._named(scope.order_ids))]
+            evaluated = [self._evaluated(list(self._named(scope.order_ids)), again=True)]
         else:
-            start = shell.checkpoint.start() or shell.start or shell.source.server_time()
-            pages = shell.source.changed_since(self._since(scope, start))
-        evaluated = [self._evaluate(self._versions(rows, again=bool(scope.order_ids))) for rows in pages]
+            self._start = shell.checkpoint.start() or shell.start or shell.source.server_time()
+            since = self._since(scope, self._start, is_sweep=scope.since is None and self._is_sweep_due())
+            evaluated = [self._evaluated(rows) for rows in shell.source.changed_since(since)]
+            evaluated.append(self._evaluated(list(self._named(self._due())), again=True))
         return Preview(
             planned=tuple(planned for page in evaluated for planned in page.planned),
             rejected=tuple((rejected, version.raw) for page in evaluated for version, rejected in page.rejected),
@@ -192,21 +198,16 @@ class _Pass:
         log.info("first run: orders placed from %s on are imported", rfc2822(start))
         return start
 
-    def _since(self, scope: Scope, start: datetime) -> datetime:
+    def _since(self, scope: Scope, start: datetime, *, is_sweep: bool) -> datetime:
         """From when on to read: the overlap, or once a day the sweep, before the cursor, but never before the start."""
         shell = self._shell
         cursor = shell.checkpoint.cursor() or start
-        back = shell.sweep if self._is_sweep_due() else shell.overlap
-        return max(scope.since or cursor - back, start)
+        return max(scope.since or cursor - (shell.sweep if is_sweep else shell.overlap), start)
 
     def _is_sweep_due(self) -> bool:
         last = self._shell.checkpoint.mark(_SWEEP)
         # A mark from the future is a clock that was set back: sweep rather than never again.
         return last is not None and not timedelta(0) <= self._shell.clock() - last < _SWEEP_EVERY
-
-    def _end_sweep(self) -> None:
-        if self._is_sweep_due():
-            self._shell.checkpoint.set_mark(_SWEEP, self._shell.clock())
 
     def _named(self, order_ids: Iterable[int]) -> Iterator[Json]:
         for order_id in order_ids:
@@ -217,12 +218,14 @@ class _Pass:
             else:
                 yield raw
 
-    def _due(self) -> Iterator[Json]:
-        """The newest version of every order whose next try has come."""
-        due = self._shell.checkpoint.due(self._shell.clock())
-        return self._named(item.order_id for item in due if item.order_id)
+    def _due(self) -> dict[int, ReviewItem]:
+        """What was set aside and whose next try has come, by order; a payload without an id cannot be read anew."""
+        return {item.order_id: item for item in self._shell.checkpoint.due(self._shell.clock()) if item.order_id}
 
     # --- decisions ---------------------------------------------------------------------------------------------------
+
+    def _evaluated(self, rows: Sequence[Json], *, again: bool = False) -> _Evaluated:
+        return self._evaluate(self._versions(rows, again=again), again=again)
 
     def _versions(self, rows: Sequence[Json], *, again: bool) -> list[_Version]:
         """The rows that concern us and were not seen in this version; with `again`, all of them."""
@@ -230,12 +233,11 @@ class _Pass:
         ids = {order_id_of(raw) for raw in rows} - {0}
         ledger = self._shell.checkpoint.ledger(ids)
         watched = self._shell.checkpoint.watched(ids - ledger.keys())
-        start = self._shell.checkpoint.start()
         versions: dict[int | str, _Version] = {}
         for raw, head, digest in heads:
             order_id = order_id_of(raw)
             row = ledger.get(order_id)
-            is_ours = again or row is not None or order_id in watched or not _is_before(head, start)
+            is_ours = again or row is not None or order_id in watched or not _is_before(head, self._start)
             if not again and row is not None and row.fingerprint == digest:
                 self.counts["unchanged"] += 1
             elif not is_ours:
@@ -246,7 +248,7 @@ class _Pass:
                 versions[order_id or digest] = _Version(raw=raw, head=head, fingerprint=digest, applied=applied)
         return list(versions.values())
 
-    def _evaluate(self, versions: Sequence[_Version]) -> _Evaluated:
+    def _evaluate(self, versions: Sequence[_Version], *, again: bool) -> _Evaluated:
         """Decide about every version: what to do, or why nothing can be done."""
         planned: list[Planned] = []
         rejected: list[tuple[_Version, Rejected]] = []
@@ -259,7 +261,7 @@ class _Pass:
                 orders.append((version, version.head, order))
             elif isinstance(version.head, Head):
                 planned.append(self._planned(version, version.head, not_wanted(version.head.id)))
-        known = self._known_products(order for _, _, order in orders)
+        known = self._known_products([order for _, _, order in orders], afresh=again)
         for version, head, order in orders:
             desired = translate(order, self._shell.shop(), self._shell.policy, known)
             if isinstance(desired, Rejected):
@@ -277,13 +279,19 @@ class _Pass:
             return None
         raw = version.raw
         if not lines_are_complete(raw):
-            raw = raw | {"products": self._shell.source.order_lines(head.id)}
             self.counts["lines_read"] += 1
+            try:
+                raw = raw | {"products": self._shell.source.order_lines(head.id)}
+            except TooHeavy as error:
+                # The store is there, it broke over this one order: that must not hold up the others.
+                return Rejected(
+                    order_id=head.id, reason=Reason.LINES_INCOMPLETE, field="products", detail=error.message
+                )
         return decode_order(raw, head)
 
-    def _known_products(self, orders: Iterable[Order]) -> KnownProducts:
+    def _known_products(self, orders: Sequence[Order], *, afresh: bool) -> KnownProducts:
         codes = {code for order in orders for code in product_codes(order, self._shell.policy)}
-        return self._resolved().known_products(codes) if codes else {}
+        return self._resolved().known_products(codes, afresh=afresh) if codes else {}
 
     def _planned(self, version: _Version, head: Head, desired: Desired) -> Planned:
         shell = self._shell
@@ -303,8 +311,7 @@ class _Pass:
     def _page(self, rows: Sequence[Json], *, again: bool = False, moves_cursor: bool = False) -> None:
         """One page from decision to checkpoint."""
         self.counts["read"] += len(rows)
-        versions = self._versions(rows, again=again)
-        evaluated = self._evaluate(versions)
+        evaluated = self._evaluated(rows, again=again)
         result = self._apply(evaluated.planned)
         checkpoint, now = self._shell.checkpoint, self._shell.clock()
         with checkpoint.atomic():
@@ -319,8 +326,21 @@ class _Pass:
         self.counts["products_created"] += result.products_created
         if result.stopped_by is not None:
             raise result.stopped_by
+        self._heed_stop()
+
+    def _heed_stop(self) -> None:
         if self._shell.stop.is_set():
             raise STOPPED
+
+    def _retry(self) -> None:
+        """Try what is due once more; an order that is gone from the store is asked for less and less often."""
+        due = self._due()
+        rows = list(self._named(due))
+        self._page(rows, again=True)
+        for order_id in due.keys() - {order_id_of(raw) for raw in rows}:
+            item = due[order_id]
+            gone = Rejected(order_id=order_id, reason=item.reason, field=item.field, detail=item.detail)
+            self._set_aside(gone, item.payload, item.fingerprint, self._shell.clock())
 
     def _apply(self, planned: Sequence[Planned]) -> PageResult:
         if all(not one.plan.actions for one in planned):
@@ -345,15 +365,14 @@ class _Pass:
             planned = outcome.planned
             if outcome.rejected is not None:
                 self._set_aside(outcome.rejected, planned.payload, planned.fingerprint, now)
-            if outcome.is_finished and outcome.applied != planned.applied:
-                self._tell(outcome)
+            self._tell(outcome)
         well = [one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None]
         self._shell.checkpoint.solve(well, now)
         self.counts["not_imported"] += sum(1 for one in outcomes if one.planned.desired.sale is None)
 
     def _tell(self, outcome: Outcome) -> None:
         """Count and log what was written for an order."""
-        for action in outcome.planned.plan.actions:
+        for action in outcome.written:
             done = _PAST[type(action)]
             self.counts[done] += 1
             log.info("order %s: sale %s %s", action.order_id, action.sale_id, done, extra={"order": action.order_id})
@@ -403,7 +422,12 @@ class _Pass:
         return self._resolver
 
 
-_PAST: Mapping[type[Action], str] = {CreateSale: "created", SettleSale: "settled", VoidSale: "voided"}
+_PAST: Mapping[type[Action], str] = {
+    CreateSale: "created",
+    SettleSale: "settled",
+    FulfillSale: "fulfilled",
+    VoidSale: "voided",
+}
 
 
 def _is_before(head: Head | Rejected, start: datetime | None) -> bool:

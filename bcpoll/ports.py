@@ -126,6 +126,14 @@ class PointOfSale(Protocol):
         """Create a customer and give its id."""
         ...
 
+    def addresses(self, customer_id: str) -> tuple[Json, ...]:
+        """The address book of a customer, raw."""
+        ...
+
+    def create_address(self, customer_id: str, body: Json) -> str:
+        """Add an address to a customer and give the token by which a delivery names it."""
+        ...
+
     def sale(self, sale_id: str) -> PosSale | None:
         """A sale by its id: None for 404, `null` and an empty answer alike."""
         ...
@@ -140,6 +148,10 @@ class PointOfSale(Protocol):
 
     def replace_sale(self, sale_id: str, body: Json) -> PosSale:
         """Replace a sale's whole document."""
+        ...
+
+    def fulfill_sale(self, sale_id: str) -> None:
+        """Fulfil all that is open on a sale; saying it twice does no harm."""
         ...
 
     def stock_levels(self, product_ids: Collection[str] = ()) -> Mapping[tuple[str, str], str]:

@@ -196,6 +196,20 @@ class LightspeedPos:
         answer = self._client.post(f"{self._base}/customers", body, scope="customers:write")
         return _new_id(answer, "customer")
 
+    def addresses(self, customer_id: str) -> tuple[Json, ...]:
+        """The address book of a customer; empty where the POS does not know one."""
+        path = f"{self._base}/customers/{quote(customer_id, safe='')}/addresses"
+        return tuple(_many(self._client.get(path, scope="customers:read", missing_ok=True, empty_ok=True), "addresses"))
+
+    def create_address(self, customer_id: str, body: Json) -> str:
+        """Add an address to a customer and give its token (`id_token`). LookAgain where the answer holds none."""
+        path = f"{self._base}/customers/{quote(customer_id, safe='')}/addresses"
+        content = _unwrapped(self._client.post(path, body, scope="customers:write"))
+        token = text_of(content, "id_token") if is_row(content) else ""
+        if not token:
+            raise LookAgain(f"{SIDE.name} added an address and gave no token for it")
+        return token
+
     def sale(self, sale_id: str) -> PosSale | None:
         """A sale by its id: None for 404, `null` and an empty answer alike."""
         path = f"{self._base}/sales/{quote(sale_id, safe='')}"
@@ -219,6 +233,12 @@ class LightspeedPos:
         """Replace a sale's whole document."""
         path = f"{self._base}/sales/{quote(sale_id, safe='')}"
         return _written_sale(self._client.put(path, body, scope="sales:write"))
+
+    def fulfill_sale(self, sale_id: str) -> None:
+        """Fulfil all that is open on a sale (POST /fulfillments/fulfill, documented as idempotent)."""
+        self._client.post(
+            f"{self._base}/fulfillments/fulfill", {"sale_id": sale_id}, scope="sales:write", empty_ok=True
+        )
 
     def stock_levels(self, product_ids: Collection[str] = ()) -> Mapping[tuple[str, str], str]:
         """Current stock by (product id, outlet id), as text; of all products when none are named."""

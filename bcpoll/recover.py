@@ -13,7 +13,7 @@ from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, Ledge
 from bcpoll.core.rejected import Reason
 from bcpoll.core.times import parse_time
 from bcpoll.ports import PointOfSale
-from bcpoll.send import find_customer, find_product, find_sale, is_settled, is_voided
+from bcpoll.send import find_address, find_customer, find_product, find_sale, is_closed, is_settled, is_voided
 
 
 def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: int) -> int:
@@ -29,14 +29,12 @@ def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: 
                 _was_not_written(checkpoint, intent, now)
             else:
                 _was_written(checkpoint, intent, found, now=now, run_id=run_id)
+            _make_due(checkpoint, intent, now)
     return len(intents)
 
 
 def _was_not_written(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:
     checkpoint.settle(intent.key, IntentState.REFUSED, at=now, detail="looked up: not in the POS")
-    item = checkpoint.review_item_of(intent.order_id) if intent.order_id else None
-    if item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN:
-        checkpoint.retry([item.id], now)
 
 
 def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: datetime, run_id: int) -> None:
@@ -50,8 +48,18 @@ def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: dat
             key = intent.key.removeprefix("product:")
             name = str(intent.body.get("request", {}).get("name", ""))
             checkpoint.link_product(key, found, name, tracks_stock=bool(intent.body.get("tracked")))
+        case IntentKind.ADDRESS:
+            # Nothing refers to it but the sale that was to follow, and that finds it in the address book.
+            pass
         case _:
             checkpoint.record([_ledger_row(checkpoint, intent, now=now, run_id=run_id)])
+
+
+def _make_due(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:
+    """Have an order that was set aside for this intent read again in this run: now it is known what is left to do."""
+    item = checkpoint.review_item_of(intent.order_id)
+    if item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN:
+        checkpoint.retry([item.id], now)
 
 
 def _ledger_row(checkpoint: Checkpoint, intent: Intent, *, now: datetime, run_id: int) -> LedgerRow:
@@ -74,6 +82,11 @@ def _find_settled(pos: PointOfSale, intent: Intent) -> str | None:
     return sale.id if sale is not None and is_settled(sale, paid=True) else None
 
 
+def _find_fulfilled(pos: PointOfSale, intent: Intent) -> str | None:
+    sale = pos.sale(intent.target)
+    return sale.id if sale is not None and is_closed(sale) else None
+
+
 def _find_voided(pos: PointOfSale, intent: Intent) -> str | None:
     sale = pos.sale(intent.target)
     return sale.id if sale is not None and is_voided(sale) else None
@@ -83,7 +96,9 @@ _LOOK_UPS: Mapping[IntentKind, Callable[[PointOfSale, Intent], str | None]] = Ma
     {
         IntentKind.SALE: lambda pos, intent: find_sale(pos, intent.target),
         IntentKind.SETTLE_SALE: _find_settled,
+        IntentKind.FULFILLMENT: _find_fulfilled,
         IntentKind.VOID_SALE: _find_voided,
+        IntentKind.ADDRESS: lambda pos, intent: find_address(pos, intent.target, intent.body["request"]),
         IntentKind.CUSTOMER: lambda pos, intent: find_customer(
             pos, str(intent.body["code"]), str(intent.body["email"]), intent.since
         ),

@@ -9,14 +9,17 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from typing import TypeAlias
 
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, Settlement
+from bcpoll.core.addresses import address_body
 from bcpoll.core.bodies import customer_body, product_body
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import Buyer, CreateSale, ProductDraft, SaleState
 from bcpoll.core.shop import Shop, StockLevel
 from bcpoll.ports import OrderSource, PointOfSale
-from bcpoll.send import Result, create_customer, create_product, oldest
+from bcpoll.send import Result, add_address, create_customer, create_product, oldest, unknown
 
 # The one version counter of the retailer is last known from the product feed: no change before it is of interest.
 PRODUCT_FEED = "products"
@@ -29,6 +32,24 @@ class Resolved:
     ids: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, Result] = field(default_factory=dict)
     created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Write:
+    """One customer or product to create, by the name under which the result is wanted."""
+
+    name: str
+    key: str
+    kind: IntentKind
+    target: str
+    body: Json
+    """What the intent remembers, the request among it."""
+    send: Callable[[], Result]
+
+
+_Made: TypeAlias = tuple[_Write, Result]
+
+_UNCLEAR = "an earlier try has no clear outcome yet"
 
 
 class Resolver:
@@ -53,10 +74,13 @@ class Resolver:
         self._clock = clock
         self._run_id = run_id
 
-    def known_products(self, code_keys: Collection[str]) -> Mapping[str, tuple[str, ...]]:
-        """The POS products under each code key, after reading the version feed on if a key is missing."""
+    def known_products(self, code_keys: Collection[str], *, afresh: bool = False) -> Mapping[str, tuple[str, ...]]:
+        """The POS products under each code key, after reading the version feed on if a key is missing.
+
+        With `afresh` the feed is read on in any case: what an order failed over may have been mended there.
+        """
         known = self._checkpoint.product_ids(code_keys)
-        if len(known) < len(set(code_keys)):
+        if afresh or len(known) < len(set(code_keys)):
             self._read_product_feed()
             known = self._checkpoint.product_ids(code_keys)
         return known
@@ -67,14 +91,17 @@ class Resolver:
         ids = self._linked(wanted)
         missing = {buyer.email or key: buyer for key, buyer in wanted.items() if key not in ids}
         found = dict(zip(missing, self._pool.map(self._find_by_email, missing.values()), strict=True))
-        made = self._create_customers([buyer for email, buyer in missing.items() if not found[email]])
-        by_email = {email: customer for email, customer in found.items() if customer} | dict(made.ids)
-        links = {
-            key: by_email[buyer.email or key]
-            for key, buyer in wanted.items()
-            if key not in ids and (buyer.email or key) in by_email
-        }
-        self._link(links, wanted)
+        results = self._create_customers([buyer for email, buyer in missing.items() if not found[email]])
+        # Settled and linked at once: a created customer without a link might be created again while the search lags.
+        with self._checkpoint.atomic():
+            made = self._settled(results)
+            by_email = {email: customer for email, customer in found.items() if customer} | dict(made.ids)
+            links = {
+                key: by_email[buyer.email or key]
+                for key, buyer in wanted.items()
+                if key not in ids and (buyer.email or key) in by_email
+            }
+            self._link(links, wanted)
         failures = {
             key: made.failures[buyer.email or key]
             for key, buyer in wanted.items()
@@ -95,6 +122,25 @@ class Resolver:
             failures=made.failures,
             created=made.created,
         )
+
+    def addresses(self, sales: Iterable[CreateSale], customer_ids: Mapping[str, str]) -> Resolved:
+        """The token of the address for each sale that is to be delivered, by sale id; failures cost no order."""
+        writes = [
+            _Write(
+                name=action.sale_id,
+                key=f"address:{action.sale_id}",
+                kind=IntentKind.ADDRESS,
+                target=customer_id,
+                body={"request": body},
+                send=partial(add_address, self._pos, customer_id, body),
+            )
+            for action in sales
+            if action.sale.ship_to is not None and action.sale.buyer is not None
+            for customer_id in [customer_ids.get(action.sale.buyer.key, "")]
+            if customer_id
+            for body in [address_body(action.sale.ship_to)]
+        ]
+        return self._settled(self._carry_out(writes)) if writes else Resolved()
 
     def _read_product_feed(self) -> None:
         for page in self._pos.products_after(self._checkpoint.feed_version(PRODUCT_FEED)):
@@ -117,76 +163,89 @@ class Resolver:
     def _find_by_email(self, buyer: Buyer) -> str | None:
         return oldest(self._pos.customers_with_email(buyer.email)) if buyer.email else None
 
-    def _create_customers(self, buyers: Sequence[Buyer]) -> Resolved:
+    def _create_customers(self, buyers: Sequence[Buyer]) -> list[_Made]:
         """Create customers, by e-mail address or, without one, by key."""
         since = self._checkpoint.feed_version(PRODUCT_FEED)
-        bodies = {buyer.email or buyer.key: (buyer, customer_body(buyer)) for buyer in buyers}
-        keys = {name: f"customer:{buyer.key}" for name, (buyer, _) in bodies.items()}
-        self._intend(
-            (keys[name], IntentKind.CUSTOMER, buyer.key, {"request": body, "email": buyer.email, "code": buyer.code})
-            for name, (buyer, body) in bodies.items()
-        )
-        results = self._pool.map(lambda pair: create_customer(self._pos, pair[0], pair[1], since), bodies.values())
-        return self._settled(dict(zip(bodies, results, strict=True)), keys)
+        writes = [
+            _Write(
+                name=buyer.email or buyer.key,
+                key=f"customer:{buyer.key}",
+                kind=IntentKind.CUSTOMER,
+                target=buyer.key,
+                body={"request": body, "email": buyer.email, "code": buyer.code},
+                send=partial(create_customer, self._pos, buyer, body, since),
+            )
+            for buyer in buyers
+            for body in [customer_body(buyer)]
+        ]
+        return self._carry_out(writes)
 
     # --- products ----------------------------------------------------------------------------------------------------
 
     def _create_products(self, drafts: Sequence[ProductDraft], sold: Mapping[str, int]) -> Resolved:
         """Create products, by code key."""
         stock = self._source.stock({draft.product_id for draft in drafts if draft.product_id})
-        openings = {code_key(draft.code): opening_stock(draft, stock, sold) for draft in drafts}
-        outlet_id = self._shop.register.outlet_id
-        bodies = {
-            key: product_body(draft, self._shop, outlet_id, openings[key])
-            for draft in drafts
-            for key in [code_key(draft.code)]
-        }
-        keys = {key: f"product:{key}" for key in bodies}
-        self._intend(
-            (keys[key], IntentKind.PRODUCT, str(body["sku"]), {"request": body, "tracked": openings[key] is not None})
-            for key, body in bodies.items()
-        )
-        results = self._pool.map(
-            lambda key: create_product(self._pos, bodies[key], tracked=openings[key] is not None), bodies
-        )
-        made = dict(zip(bodies, results, strict=True))
+        writes = [self._product_write(draft, opening_stock(draft, stock, sold)) for draft in drafts]
+        results = self._carry_out(writes)
         with self._checkpoint.atomic():
-            for key, result in made.items():
+            for write, result in results:
                 if result.is_done:
-                    tracked = openings[key] is not None
-                    self._checkpoint.link_product(key, result.result, str(bodies[key]["name"]), tracks_stock=tracked)
-            return self._settled(made, keys)
+                    name = str(write.body["request"]["name"])
+                    tracked = bool(write.body["tracked"])
+                    self._checkpoint.link_product(write.name, result.result, name, tracks_stock=tracked)
+            return self._settled(results)
+
+    def _product_write(self, draft: ProductDraft, opening: Decimal | None) -> _Write:
+        key, is_tracked = code_key(draft.code), opening is not None
+        body = product_body(draft, self._shop, self._shop.register.outlet_id, opening)
+        return _Write(
+            name=key,
+            key=f"product:{key}",
+            kind=IntentKind.PRODUCT,
+            target=draft.code,
+            body={"request": body, "tracked": is_tracked},
+            send=partial(create_product, self._pos, body, tracked=is_tracked),
+        )
 
     # --- intents -----------------------------------------------------------------------------------------------------
 
-    def _intend(self, writes: Iterable[tuple[str, IntentKind, str, Json]]) -> None:
+    def _carry_out(self, writes: Sequence[_Write]) -> list[_Made]:
+        """Record the writes, then send them; one whose last try is still unclear is not tried over it."""
+        unclear = {intent.key for intent in self._checkpoint.open_intents()}
+        clear = [write for write in writes if write.key not in unclear]
+        self._intend(clear)
+        sent = zip(clear, self._pool.map(lambda write: write.send(), clear), strict=True)
+        return [*sent, *((write, unknown(_UNCLEAR)) for write in writes if write.key in unclear)]
+
+    def _intend(self, writes: Iterable[_Write]) -> None:
         now, since = self._clock(), self._checkpoint.feed_version(PRODUCT_FEED)
         self._checkpoint.intend(
             Intent(
-                key=key,
+                key=write.key,
                 order_id=0,
-                kind=kind,
-                target=target,
-                body=body,
+                kind=write.kind,
+                target=write.target,
+                body=write.body,
                 since=since,
                 created_at=now,
                 run_id=self._run_id,
             )
-            for key, kind, target, body in writes
+            for write in writes
         )
 
-    def _settled(self, results: Mapping[str, Result], keys: Mapping[str, str]) -> Resolved:
+    def _settled(self, results: Iterable[_Made]) -> Resolved:
+        made = list(results)
         self._checkpoint.settle_many(
             (
-                Settlement(key=keys[name], state=result.state, detail=result.detail, result=result.result)
-                for name, result in results.items()
+                Settlement(key=write.key, state=result.state, detail=result.detail, result=result.result)
+                for write, result in made
             ),
             at=self._clock(),
         )
         return Resolved(
-            ids={name: result.result for name, result in results.items() if result.is_done},
-            failures={name: result for name, result in results.items() if not result.is_done},
-            created=sum(result.is_done for result in results.values()),
+            ids={write.name: result.result for write, result in made if result.is_done},
+            failures={write.name: result for write, result in made if not result.is_done},
+            created=sum(result.is_done for _, result in made),
         )
 
 

@@ -4,10 +4,12 @@ Owns the rule for unclear answers: a time-out, a broken connection, a 5xx, 409 o
 looked up before anything else is done about it. Touches no checkpoint: these functions run on pool threads.
 """
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bcpoll.checkpoint import IntentState
+from bcpoll.core.addresses import is_same
 from bcpoll.core.bodies import settled_body, untracked_body, voided_body
 from bcpoll.core.order import Json, code_key, email_key
 from bcpoll.core.rejected import Reason
@@ -15,6 +17,11 @@ from bcpoll.core.sale import Buyer, SaleState, SettleSale
 from bcpoll.core.shop import PosCustomer, PosProduct, PosSale
 from bcpoll.errors import GiveUp, LookAgain
 from bcpoll.ports import PointOfSale
+
+log = logging.getLogger(__name__)
+
+# Switching tracking off may be said as often as one likes; once more is enough for an answer that was lost on the way.
+_UNTRACK_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,11 @@ def refused(detail: str, reason: Reason = Reason.POS_REFUSED) -> Result:
     return Result(state=IntentState.REFUSED, detail=detail, reason=reason)
 
 
+def unknown(detail: str) -> Result:
+    """A write that may be in the POS or may still get there: it is looked up at the start of the next run."""
+    return Result(state=IntentState.UNKNOWN, detail=detail, reason=Reason.OUTCOME_UNKNOWN)
+
+
 def send(write: Callable[[], str], look_up: Callable[[], str | None]) -> Result:
     """Write once; after an unclear answer look the outcome up and believe only what is found."""
     try:
@@ -56,14 +68,10 @@ def send(write: Callable[[], str], look_up: Callable[[], str | None]) -> Result:
 
 
 def _after_unclear(error: LookAgain, look_up: Callable[[], str | None]) -> Result:
-    unknown = Result(state=IntentState.UNKNOWN, detail=error.message, reason=Reason.OUTCOME_UNKNOWN)
-    try:
-        found = look_up()
-    except LookAgain:
-        return unknown
+    found = look_up()
     if found is not None:
         return done(found)
-    return refused(error.message) if error.status in _REFUSALS else unknown
+    return refused(error.message) if error.status in _REFUSALS else unknown(error.message)
 
 
 # Conflict and invalid content: with nothing found by the look-up, these were refusals.
@@ -91,10 +99,7 @@ def settle_sale(pos: PointOfSale, action: SettleSale) -> Result:
     if is_settled(sale, paid=wanted):
         return done(sale.id)
     body = settled_body(sale.document, action.sale)
-    return send(
-        lambda: pos.replace_sale(action.sale_id, body).id,
-        lambda: _found(pos.sale(action.sale_id), lambda found: is_settled(found, paid=wanted)),
-    )
+    return _change(pos, sale.id, body, lambda found: is_settled(found, paid=wanted))
 
 
 def is_settled(sale: PosSale, *, paid: bool) -> bool:
@@ -110,20 +115,62 @@ def void_sale(pos: PointOfSale, sale_id: str) -> Result:
         return refused(f"the POS has no sale {sale_id}", Reason.VOID_BY_HAND)
     if is_voided(sale):
         return done(sale.id)
-    body = voided_body(sale.document)
-    result = send(lambda: pos.replace_sale(sale_id, body).id, lambda: _found(pos.sale(sale_id), is_voided))
+    result = _change(pos, sale.id, voided_body(sale.document), is_voided)
+    return replace(result, reason=Reason.VOID_BY_HAND) if result.state is IntentState.REFUSED else result
+
+
+def _change(pos: PointOfSale, sale_id: str, body: Json, is_so: Callable[[PosSale], bool]) -> Result:
+    """Replace a sale's document, and believe it only once it is read back that it `is_so`."""
+    result = send(lambda: pos.replace_sale(sale_id, body).id, lambda: _found(pos.sale(sale_id), is_so))
     if result.state is IntentState.UNKNOWN:
         return result
     after = pos.sale(sale_id)
-    if after is not None and is_voided(after):
+    if after is not None and is_so(after):
         return done(sale_id)
     state = after.state if after else "gone"
-    return refused(result.detail or f"sale {sale_id} is still {state}", Reason.VOID_BY_HAND)
+    return refused(result.detail or f"sale {sale_id} is {state} and was not changed")
 
 
 def is_voided(sale: PosSale) -> bool:
     """Whether a sale is voided."""
     return sale.state == SaleState.VOIDED
+
+
+def fulfill_sale(pos: PointOfSale, sale_id: str) -> Result:
+    """Fulfil what is open on a sale, and believe it only once the sale is read back as closed."""
+    sale = pos.sale(sale_id)
+    if sale is None:
+        return refused(f"the POS has no sale {sale_id}")
+    if is_closed(sale):
+        return done(sale.id)
+
+    def write() -> str:
+        pos.fulfill_sale(sale_id)
+        return sale_id
+
+    result = send(write, lambda: _found(pos.sale(sale_id), is_closed))
+    if not result.is_done:
+        return result
+    return result if _found(pos.sale(sale_id), is_closed) else refused(f"sale {sale_id} is still open")
+
+
+def is_closed(sale: PosSale) -> bool:
+    """Whether a sale is closed."""
+    return sale.state == SaleState.CLOSED
+
+
+def add_address(pos: PointOfSale, customer_id: str, body: Json) -> Result:
+    """Have an address in a customer's address book, one that is there already or a new one; gives its token."""
+    known = find_address(pos, customer_id, body)
+    if known is not None:
+        return done(known)
+    return send(lambda: pos.create_address(customer_id, body), lambda: find_address(pos, customer_id, body))
+
+
+def find_address(pos: PointOfSale, customer_id: str, body: Json) -> str | None:
+    """The token of an address in a customer's address book."""
+    rows = (row for row in pos.addresses(customer_id) if is_same(row, body))
+    return next((str(row["id_token"]) for row in rows if row.get("id_token")), None)
 
 
 def create_customer(pos: PointOfSale, buyer: Buyer, body: Json, since: int) -> Result:
@@ -172,11 +219,14 @@ def find_product(pos: PointOfSale, code: str, *, tracked: bool) -> str | None:
 
 
 def untrack(pos: PointOfSale, product_id: str) -> None:
-    """Switch stock tracking off; saying it twice does no harm, so an unclear answer is simply asked again."""
-    try:
-        pos.update_product(product_id, untracked_body())
-    except LookAgain:
-        pos.update_product(product_id, untracked_body())
+    """Switch stock tracking off. A product that stays tracked sells all the same, so a refusal costs no order."""
+    for _ in range(_UNTRACK_TRIES):
+        try:
+            pos.update_product(product_id, untracked_body())
+        except (GiveUp, LookAgain) as error:
+            log.warning("product %s: its stock tracking is still on: %s", product_id, error.message)
+        else:
+            return
 
 
 def _goes_by(product: PosProduct, code: str) -> bool:

@@ -45,7 +45,7 @@ _FIRST = (
         modified_at TEXT NOT NULL,
         fingerprint TEXT NOT NULL,
         disposition TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('nothing', 'unpaid', 'paid', 'voided')),
+        state TEXT NOT NULL CHECK (state IN ('nothing', 'unpaid', 'open', 'paid', 'voided')),
         revision INTEGER NOT NULL CHECK (revision >= 0),
         sale_id TEXT NOT NULL,
         content TEXT NOT NULL,
@@ -56,7 +56,7 @@ _FIRST = (
         note TEXT NOT NULL,
         written_at TEXT NOT NULL,
         run_id INTEGER REFERENCES runs,
-        CHECK (state NOT IN ('unpaid', 'paid') OR (sale_id <> '' AND revision > 0))
+        CHECK (state NOT IN ('unpaid', 'open', 'paid') OR (sale_id <> '' AND revision > 0))
     ) STRICT
     """,
     "CREATE UNIQUE INDEX one_order_per_sale ON ledger (sale_id) WHERE sale_id <> ''",
@@ -68,7 +68,7 @@ _FIRST = (
         orders INTEGER NOT NULL CHECK (orders >= 0)
     ) STRICT, WITHOUT ROWID
     """,
-    "INSERT INTO tally VALUES ('nothing', 0), ('unpaid', 0), ('paid', 0), ('voided', 0)",
+    "INSERT INTO tally VALUES ('nothing', 0), ('unpaid', 0), ('open', 0), ('paid', 0), ('voided', 0)",
     """
     CREATE TRIGGER tally_new AFTER INSERT ON ledger BEGIN
         UPDATE tally SET orders = orders + 1 WHERE state = new.state;

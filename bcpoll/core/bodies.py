@@ -10,7 +10,7 @@ from typing import Any
 
 from bcpoll.core.money import round_money
 from bcpoll.core.order import Json, code_key
-from bcpoll.core.sale import Buyer, Payment, ProductDraft, Sale, SaleLine
+from bcpoll.core.sale import Buyer, Payment, ProductDraft, Sale, SaleLine, Way
 from bcpoll.core.shop import Shop
 from bcpoll.core.times import iso
 
@@ -18,8 +18,10 @@ from bcpoll.core.times import iso
 SOURCE = "BigCommerce"
 
 
-def sale_body(sale: Sale, sale_id: str, customer_id: str | None, product_ids: Mapping[str, str]) -> Json:
-    """The body of POST /sales; `product_ids` by code key."""
+def sale_body(
+    sale: Sale, sale_id: str, customer_id: str | None, product_ids: Mapping[str, str], address_token: str = ""
+) -> Json:
+    """The body of POST /sales; `product_ids` by code key, `address_token` of the address that it is shipped to."""
     return {
         "id": sale_id,
         "source": {
@@ -35,7 +37,13 @@ def sale_body(sale: Sale, sale_id: str, customer_id: str | None, product_ids: Ma
         "note": sale.note,
         "line_items": [_line(line, position, product_ids) for position, line in enumerate(sale.lines)],
         "payments": [_payment(payment, sale) for payment in sale.payments],
+        **(_fulfillment(sale, sale.way, address_token) if sale.way else {}),
     }
+
+
+def _fulfillment(sale: Sale, way: Way, address_token: str) -> Json:
+    detail = {"type": way.value, **({"shipping_address_token": address_token} if address_token else {})}
+    return {"fulfillment_outlet_id": sale.register.outlet_id, "fulfillment_details": [detail]}
 
 
 def settled_body(document: Json, sale: Sale) -> Json:
@@ -113,7 +121,11 @@ def _line(line: SaleLine, position: int, product_ids: Mapping[str, str]) -> Json
         "pricing": {"price": line.unit_price, "discount": 0},
         "tax": {"id": line.tax_id, "amount": line.unit_tax},
         **({"attributes": [{"name": "line_note", "value": line.note}]} if line.note else {}),
-        "_metadata": {"is_price_override": True, "sequence": position},
+        "_metadata": {
+            "is_price_override": True,
+            "sequence": position,
+            **({"fulfillment_method": line.way.value} if line.way else {}),
+        },
     }
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bcpoll.core.consignments import consignments, raw_lines
 from bcpoll.core.money import ZERO
-from bcpoll.core.order import Address, Cost, Destination, Discount, Fee, Json, LineKind, Order, OrderLine
+from bcpoll.core.order import Address, Cost, Delivery, Destination, Discount, Fee, Json, LineKind, Order, OrderLine
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import parse_time
@@ -155,6 +155,8 @@ class _Line(_Shape):
     applied_discounts: Annotated[list[_Discount], BeforeValidator(_list)] = Field(default_factory=list)
     product_options: Annotated[list[_Option], BeforeValidator(_list)] = Field(default_factory=list)
     parent_order_product_id: _NumberOrZero = 0
+    order_address_id: _NumberOrZero = 0
+    order_pickup_method_id: _NumberOrZero = 0
     wrapping_name: _Text = ""
     wrapping_message: _Text = ""
     event_name: _Text = ""
@@ -330,10 +332,19 @@ def _line(shape: _Line) -> OrderLine:
         discounts=tuple(Discount(amount=d.amount, name=d.name, code=d.code) for d in shape.applied_discounts),
         options=tuple((o.display_name, o.display_value) for o in shape.product_options if o.display_value),
         parent_id=shape.parent_order_product_id or None,
+        delivery=_delivery(shape),
         wrapping=shape.wrapping_name,
         wrapping_message=shape.wrapping_message,
         event=" ".join(filter(None, (shape.event_name, shape.event_date))),
     )
+
+
+def _delivery(shape: _Line) -> Delivery:
+    if shape.type is not LineKind.PHYSICAL:
+        return Delivery.NONE
+    if shape.order_pickup_method_id:
+        return Delivery.PICKED_UP
+    return Delivery.SHIPPED if shape.order_address_id else Delivery.NONE
 
 
 def _address(shape: _Address) -> Address:

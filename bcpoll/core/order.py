@@ -78,6 +78,14 @@ class LineKind(StrEnum):
     GIFT_CERTIFICATE = "giftcertificate"
 
 
+class Delivery(StrEnum):
+    """How a line gets to the shopper: shipped to an address, picked up in a shop, or neither."""
+
+    SHIPPED = "shipped"
+    PICKED_UP = "picked up"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
     """One line of an order. `total_*` are before discounts, `total_tax` after them (facts of the orders API)."""
@@ -99,6 +107,7 @@ class OrderLine:
     """Pairs of what was asked and what was chosen: ("Size", "Small")."""
     parent_id: int | None = None
     """The line that this one is a bundle child of."""
+    delivery: Delivery = Delivery.NONE
     wrapping: str = ""
     wrapping_message: str = ""
     event: str = ""

@@ -53,7 +53,9 @@ class Gap:
 
     @property
     def difference(self) -> Decimal:
-        """What the parts lack to the stated total; negative where they exceed it."""
+        """What the parts lack to the stated total, or to the stated tax where only that is off; else negative."""
+        if self.source == "tax":
+            return self.stated_tax - self.parts_tax
         return self.stated_total - self.parts_total
 
     def __str__(self) -> str:
@@ -87,17 +89,17 @@ class _Reading:
     rest: _Rest
     tax_before_discount: bool
     """Whether line taxes were computed before discounts, as in payloads of the first years."""
+    tenders_taken_off: bool
+    """Whether the stated total is what was left to pay after gift certificates and store credit."""
 
 
 def reckon(order: Order, digits: int) -> Parts | Gap:
     """Find the reading of an order whose parts add up to its total and tax, or say how far the likeliest is off."""
-    likeliest: Sequence[Part] = ()
     for reading in _readings(order):
         parts = tuple(_parts(order, reading))
-        likeliest = likeliest or parts
-        if _adds_up(order, parts, digits):
+        if _adds_up(order, parts, reading, digits):
             return _in_cents(order, parts, reading, digits)
-    return _gap(order, likeliest, digits)
+    return _gap(order, digits)
 
 
 def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
@@ -136,15 +138,30 @@ def _readings(order: Order) -> Iterator[_Reading]:
     left_out = [frozenset(out) for count in range(len(doubtful) + 1) for out in combinations(doubtful, count)]
     stated = any(line.discounted_total is not None for line in order.lines)
     discounted = bool(order.discount + order.coupon_discount)
+    tendered = bool(order.gift_certificate + order.store_credit)
     ways = product(
+        (False, True) if tendered else (False,),
         (True, False) if stated else (True,),
         left_out,
         tuple(_Rest) if _rest_of_discount(order) > ZERO else (_Rest.NOWHERE,),
         (False, True) if discounted else (False,),
         (inclusive, not inclusive),
     )
-    for trust, out, rest, early, mode in ways:
-        yield _Reading(tax_inclusive=mode, trust_line_totals=trust, left_out=out, rest=rest, tax_before_discount=early)
+    for taken_off, trust, out, rest, early, mode in ways:
+        yield _Reading(
+            tax_inclusive=mode,
+            trust_line_totals=trust,
+            left_out=out,
+            rest=rest,
+            tax_before_discount=early,
+            tenders_taken_off=taken_off,
+        )
+
+
+def _stated_total(order: Order, reading: _Reading) -> Decimal:
+    """What the order says that lines and charges come to."""
+    tenders = order.gift_certificate + order.store_credit if reading.tenders_taken_off else ZERO
+    return order.total_inc_tax + tenders
 
 
 def _rest_of_discount(order: Order) -> Decimal:
@@ -201,20 +218,41 @@ def _charges(order: Order, *, tax_inclusive: bool) -> Iterator[Part]:
             yield Part(charge=charge, name=name, quantity=1, paid=paid, tax=cost.tax)
 
 
-def _adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
+def _adds_up(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> bool:
     return (
         all(map(_is_sane, parts))
-        and round_money(_paid(parts), digits) == round_money(order.total_inc_tax, digits)
+        and (_paid_holds(order, parts, reading, digits) or _net_holds(order, parts, reading, digits))
         and _tax_adds_up(order, parts, digits)
     )
+
+
+def _paid_holds(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> bool:
+    return round_money(_paid(parts), digits) == round_money(_stated_total(order, reading), digits)
+
+
+def _net_holds(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> bool:
+    """Whether the parts agree but for tax: only this is exact where prices exclude it, the total is net and tax."""
+    net, stated = _paid(parts) - _tax(parts), _stated_total(order, reading) - order.total_tax
+    return not reading.tax_inclusive and round_money(net, digits) == round_money(stated, digits)
 
 
 def _tax_adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
     """Taxes agree but for rounding, half a cent for each part: the store may round per rate, line or order."""
     cent = Decimal(1).scaleb(-digits)
-    taxed = sum(1 for part in parts if part.tax)
-    off = abs(_tax(parts) - order.total_tax)
-    return off <= max(cent, cent * taxed / 2) if taxed else round_money(order.total_tax, digits) == ZERO
+    taxes = [tax for tax in _taxes(order, parts) if tax]
+    slack = max(cent, cent * len(taxes) / 2) if taxes else ZERO
+    return round_money(abs(total(taxes) - order.total_tax), digits) <= slack
+
+
+def _taxes(order: Order, parts: Iterable[Part]) -> list[Decimal]:
+    """The tax in each part; of an order that states none at all, as where a total was typed over, by its prices."""
+    return [part.tax if order.total_tax else max(part.tax, _tax_by_prices(part)) for part in parts]
+
+
+def _tax_by_prices(part: Part) -> Decimal:
+    if part.line is None or not part.line.total_inc_tax:
+        return ZERO
+    return part.paid * (part.line.total_inc_tax - part.line.total_ex_tax) / part.line.total_inc_tax
 
 
 def _is_sane(part: Part) -> bool:
@@ -224,9 +262,14 @@ def _is_sane(part: Part) -> bool:
 
 def _in_cents(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> Parts:
     """Bring every part to whole cents so that the sums stay those of the order."""
-    whole = round_money(order.total_inc_tax, digits)
-    paid = apportion([part.paid for part in parts], whole, digits)
-    tax = apportion([part.tax for part in parts], round_money(order.total_tax, digits), digits)
+    whole = round_money(_stated_total(order, reading), digits)
+    whole_tax = round_money(order.total_tax, digits)
+    tax = apportion([part.tax for part in parts], whole_tax, digits)
+    if reading.tax_inclusive:
+        paid = apportion([part.paid for part in parts], whole, digits)
+    else:
+        net = apportion([part.paid - part.tax for part in parts], whole - whole_tax, digits)
+        paid = [part_net + part_tax for part_net, part_tax in zip(net, tax, strict=True)]
     rounded = tuple(
         # A cent of tax that rounding gave to a part of less than a cent is no tax.
         replace(part, paid=part_paid, tax=min(part_tax, part_paid))
@@ -239,14 +282,15 @@ def _in_cents(order: Order, parts: Sequence[Part], reading: _Reading, digits: in
 def apportion(amounts: Sequence[Decimal], whole: Decimal, digits: int) -> list[Decimal]:
     """Round amounts to cents so that they add up to `whole`: the cents left over go to the largest remainders.
 
-    Amounts of zero stay zero as long as any other can take the cent.
+    Amounts of zero stay zero unless there is no other to take the cent.
     """
     cent = Decimal(1).scaleb(-digits)
     shares = [round_money(amount, digits) for amount in amounts]
     left = int((whole - total(shares)) / cent)
     step = cent if left > 0 else -cent
+    able = [i for i, amount in enumerate(amounts) if amount] or range(len(amounts))
     # Those rounded furthest the wrong way come first, among equals the largest.
-    turn = sorted(range(len(amounts)), key=lambda i: (not amounts[i], (shares[i] - amounts[i]) * step, -amounts[i]))
+    turn = sorted(able, key=lambda i: ((shares[i] - amounts[i]) * step, -amounts[i]))
     for i in range(abs(left)):
         shares[turn[i % len(turn)]] += step
     return shares
@@ -262,11 +306,13 @@ def _remarks(order: Order, reading: _Reading, digits: int) -> Iterator[str]:
             yield f"{charge.capitalize()} of {amount_text(amount, digits)} is not part of the order's total."
 
 
-def _gap(order: Order, parts: Sequence[Part], digits: int) -> Gap:
-    paid, tax = _paid(parts), _tax(parts)
+def _gap(order: Order, digits: int) -> Gap:
+    likeliest = next(_readings(order))
+    parts = tuple(_parts(order, likeliest))
+    paid, tax = _paid(parts), total(_taxes(order, parts))
     lines_inc = total(line.total_inc_tax for line in order.lines)
     lines_ex = total(line.total_ex_tax for line in order.lines)
-    if round_money(paid, digits) == round_money(order.total_inc_tax, digits):
+    if _paid_holds(order, parts, likeliest, digits) or _net_holds(order, parts, likeliest, digits):
         source = "tax"
     elif lines_inc != order.subtotal.inc_tax and lines_ex != order.subtotal.ex_tax:
         source = "lines"

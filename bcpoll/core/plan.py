@@ -17,8 +17,10 @@ from bcpoll.core.sale import (
     CreateSale,
     Desired,
     DesiredState,
+    FulfillSale,
     Plan,
     Sale,
+    SaleState,
     SettleSale,
     VoidSale,
 )
@@ -35,6 +37,8 @@ class Step(Enum):
     CREATE = "create the sale"
     CREATE_VOIDED = "create it as voided"
     SETTLE = "add the payments"
+    FULFILL = "complete the fulfilment"
+    REPLACE = "void the sale and write another"
     VOID = "void the sale"
     LEFT = "leave the sale and say so"
     UNPAID_AGAIN = "leave the payments and say so"
@@ -44,30 +48,43 @@ LIFE_CYCLE: Mapping[tuple[AppliedState, DesiredState], Step] = MappingProxyType(
     {
         (AppliedState.NOTHING, DesiredState.NOT_IMPORTED): Step.NOTHING,
         (AppliedState.NOTHING, DesiredState.UNPAID): Step.CREATE,
+        (AppliedState.NOTHING, DesiredState.OPEN): Step.CREATE,
         (AppliedState.NOTHING, DesiredState.PAID): Step.CREATE,
         (AppliedState.NOTHING, DesiredState.VOIDED): Step.CREATE_VOIDED,
         (AppliedState.UNPAID, DesiredState.NOT_IMPORTED): Step.LEFT,
         (AppliedState.UNPAID, DesiredState.UNPAID): Step.NOTHING,
+        # A closed sale cannot be opened again: staff would not see it among what is to be fulfilled.
+        (AppliedState.UNPAID, DesiredState.OPEN): Step.REPLACE,
         (AppliedState.UNPAID, DesiredState.PAID): Step.SETTLE,
         (AppliedState.UNPAID, DesiredState.VOIDED): Step.VOID,
+        (AppliedState.OPEN, DesiredState.NOT_IMPORTED): Step.LEFT,
+        (AppliedState.OPEN, DesiredState.UNPAID): Step.UNPAID_AGAIN,
+        (AppliedState.OPEN, DesiredState.OPEN): Step.NOTHING,
+        (AppliedState.OPEN, DesiredState.PAID): Step.FULFILL,
+        (AppliedState.OPEN, DesiredState.VOIDED): Step.VOID,
         (AppliedState.PAID, DesiredState.NOT_IMPORTED): Step.LEFT,
         (AppliedState.PAID, DesiredState.UNPAID): Step.UNPAID_AGAIN,
+        # Fulfilled is fulfilled, and so is what was booked before fulfilment was tracked.
+        (AppliedState.PAID, DesiredState.OPEN): Step.NOTHING,
         (AppliedState.PAID, DesiredState.PAID): Step.NOTHING,
         (AppliedState.PAID, DesiredState.VOIDED): Step.VOID,
         (AppliedState.VOIDED, DesiredState.NOT_IMPORTED): Step.NOTHING,
         (AppliedState.VOIDED, DesiredState.UNPAID): Step.CREATE,
+        (AppliedState.VOIDED, DesiredState.OPEN): Step.CREATE,
         (AppliedState.VOIDED, DesiredState.PAID): Step.CREATE,
         (AppliedState.VOIDED, DesiredState.VOIDED): Step.NOTHING,
     }
 )
 
 # Steps after which a live sale stands in the POS, so that an edit of the order's content shows there.
-_KEEPS_SALE = frozenset({Step.NOTHING, Step.SETTLE, Step.UNPAID_AGAIN})
+_KEEPS_SALE = frozenset({Step.NOTHING, Step.SETTLE, Step.FULFILL, Step.UNPAID_AGAIN})
+_LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
 
 _BECOMES: Mapping[DesiredState, AppliedState] = MappingProxyType(
     {
         DesiredState.NOT_IMPORTED: AppliedState.NOTHING,
         DesiredState.UNPAID: AppliedState.UNPAID,
+        DesiredState.OPEN: AppliedState.OPEN,
         DesiredState.PAID: AppliedState.PAID,
         DesiredState.VOIDED: AppliedState.VOIDED,
     }
@@ -90,7 +107,7 @@ def plan(desired: Desired, applied: Applied, *, store_hash: str, policy: Policy)
 def _is_edit(desired: Desired, applied: Applied, step: Step) -> bool:
     return (
         step in _KEEPS_SALE
-        and applied.state in (AppliedState.UNPAID, AppliedState.PAID)
+        and applied.state in _LIVE
         and desired.sale is not None
         and desired.content != applied.content
     )
@@ -101,6 +118,10 @@ def _edited(desired: Desired, applied: Applied, store_hash: str, policy: Policy)
     if policy.edits is Edits.REVIEW:
         total = _sale(desired).total
         return _notice(desired, Reason.EDITED, f"sale {applied.total}, order now {total}")
+    return _replace(desired, applied, store_hash, policy)
+
+
+def _replace(desired: Desired, applied: Applied, store_hash: str, _policy: Policy) -> Plan:
     void = VoidSale(order_id=desired.order_id, sale_id=applied.sale_id)
     return _plan(desired, void, _creation(desired, applied, store_hash))
 
@@ -123,6 +144,10 @@ def _settle(desired: Desired, applied: Applied, _store_hash: str, _policy: Polic
     return _plan(desired, SettleSale(order_id=desired.order_id, sale_id=applied.sale_id, sale=_sale(desired)))
 
 
+def _fulfill(desired: Desired, applied: Applied, _store_hash: str, _policy: Policy) -> Plan:
+    return _plan(desired, FulfillSale(order_id=desired.order_id, sale_id=applied.sale_id))
+
+
 def _void(desired: Desired, applied: Applied, _store_hash: str, _policy: Policy) -> Plan:
     return _plan(desired, VoidSale(order_id=desired.order_id, sale_id=applied.sale_id))
 
@@ -141,6 +166,8 @@ _STEPS: Mapping[Step, Callable[[Desired, Applied, str, Policy], Plan]] = Mapping
         Step.CREATE: _create,
         Step.CREATE_VOIDED: _create_voided,
         Step.SETTLE: _settle,
+        Step.FULFILL: _fulfill,
+        Step.REPLACE: _replace,
         Step.VOID: _void,
         Step.LEFT: _left,
         Step.UNPAID_AGAIN: _unpaid_again,
@@ -173,19 +200,29 @@ def _notice(desired: Desired, reason: Reason, detail: str) -> Plan:
     return Plan(order_id=desired.order_id, notice=notice)
 
 
+def without_fulfillment(action: CreateSale) -> CreateSale:
+    """The same sale as a plain closed one, for an order whose address the POS does not take."""
+    sale = action.sale
+    lines = tuple(replace(line, way=None) for line in sale.lines)
+    plain = replace(sale, state=SaleState.CLOSED, attributes=(), lines=lines, way=None, ship_to=None)
+    return replace(action, sale=plain, becomes=AppliedState.PAID)
+
+
+# In which state an action leaves the sale that there is.
+_LEAVES: Mapping[type[Action], AppliedState] = MappingProxyType(
+    {SettleSale: AppliedState.PAID, FulfillSale: AppliedState.PAID, VoidSale: AppliedState.VOIDED}
+)
+
+
 def after(applied: Applied, action: Action, content: str) -> Applied:
     """What the ledger says once an action is done, for a desired state with this content."""
-    match action:
-        case CreateSale():
-            return Applied(
-                order_id=action.order_id,
-                state=action.becomes,
-                revision=action.revision,
-                sale_id=action.sale_id,
-                content=content,
-                total=action.sale.total,
-            )
-        case SettleSale():
-            return replace(applied, state=AppliedState.PAID)
-        case VoidSale():
-            return replace(applied, state=AppliedState.VOIDED)
+    if isinstance(action, CreateSale):
+        return Applied(
+            order_id=action.order_id,
+            state=action.becomes,
+            revision=action.revision,
+            sale_id=action.sale_id,
+            content=content,
+            total=action.sale.total,
+        )
+    return replace(applied, state=_LEAVES[type(action)])

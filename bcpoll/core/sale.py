@@ -23,6 +23,13 @@ class SaleState(StrEnum):
     VOIDED = "voided"
 
 
+class Way(StrEnum):
+    """How the POS fulfils a line, in its own words (`_metadata.fulfillment_method`)."""
+
+    DISPATCH = "DISPATCH"
+    PICKUP = "PICKUP"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleLine:
     """One line of a sale: net unit price and unit tax with five decimals, product by code."""
@@ -33,6 +40,8 @@ class SaleLine:
     unit_tax: Decimal
     tax_id: str
     note: str = ""
+    way: Way | None = None
+    """Set where the line is to be fulfilled from the POS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +95,17 @@ class Sale:
     buyer: Buyer | None
     total: Decimal
     tax: Decimal
+    way: Way | None = None
+    """How the POS is to fulfil the sale; all marked lines of a sale go the same way."""
+    ship_to: Address | None = None
 
 
 class DesiredState(StrEnum):
-    """What is wanted of the POS for an order, in one word."""
+    """What is wanted of the POS for an order, in one word; an open sale is paid and waits to be fulfilled."""
 
     NOT_IMPORTED = "not_imported"
     UNPAID = "unpaid"
+    OPEN = "open"
     PAID = "paid"
     VOIDED = "voided"
 
@@ -117,6 +130,7 @@ class AppliedState(StrEnum):
 
     NOTHING = "nothing"
     UNPAID = "unpaid"
+    OPEN = "open"
     PAID = "paid"
     VOIDED = "voided"
 
@@ -155,6 +169,14 @@ class SettleSale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FulfillSale:
+    """Complete a sale that was open for fulfilment."""
+
+    order_id: int
+    sale_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoidSale:
     """Void a sale and read back that it is voided."""
 
@@ -162,7 +184,7 @@ class VoidSale:
     sale_id: str
 
 
-Action: TypeAlias = CreateSale | SettleSale | VoidSale
+Action: TypeAlias = CreateSale | SettleSale | FulfillSale | VoidSale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

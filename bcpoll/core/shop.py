@@ -160,6 +160,13 @@ class Edits(StrEnum):
     REVIEW = "review"
 
 
+class Fulfillment(StrEnum):
+    """Whether orders that are not yet shipped show on the POS's Fulfillments page."""
+
+    OFF = "off"
+    TRACK = "track"
+
+
 class Mismatch(StrEnum):
     """What is done about an order whose parts do not add up to its total."""
 
@@ -214,6 +221,7 @@ class Policy:
     unpaid: Unpaid = Unpaid.CLOSED
     cancelled_unseen: CancelledUnseen = CancelledUnseen.VOIDED
     edits: Edits = Edits.REPLACE
+    fulfillment: Fulfillment = Fulfillment.OFF
     mismatch: Mismatch = Mismatch.REVIEW
     ignore_sources: frozenset[str] = frozenset()
     ignore_channels: frozenset[int] = frozenset()

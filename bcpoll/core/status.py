@@ -85,6 +85,17 @@ STATUS_TABLE: Mapping[OrderStatus, StatusRule] = MappingProxyType(
     }
 )
 
+# Statuses of orders that staff have still to send or hand out.
+AWAITING: frozenset[OrderStatus] = frozenset(
+    {
+        OrderStatus.PARTIALLY_SHIPPED,
+        OrderStatus.AWAITING_PICKUP,
+        OrderStatus.AWAITING_SHIPMENT,
+        OrderStatus.AWAITING_FULFILLMENT,
+        OrderStatus.MANUAL_VERIFICATION_REQUIRED,
+    }
+)
+
 # `payment_status` values that prove the money was taken. An empty or pending one proves nothing either way.
 _CAPTURED = frozenset({"captured", "paid"})
 

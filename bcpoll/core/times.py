@@ -54,7 +54,7 @@ def _guarded_loose(text: str) -> datetime | None:
 
 
 def _zone(_name: str | None, seconds: int | None) -> timezone | None:
-    """A zone by its offset only: left to itself, dateutil takes a name that it does not know for the host's own zone."""
+    """A zone by its offset alone; dateutil would take a name that it happens to share with this host for the host's."""
     return None if seconds is None else timezone(timedelta(seconds=seconds))
 
 

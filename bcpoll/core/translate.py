@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from bcpoll.core.addresses import is_postable
 from bcpoll.core.decode import Head
 from bcpoll.core.money import ZERO, Currency, amount_text, round_money, total
-from bcpoll.core.order import Address, Destination, LineKind, Order, OrderLine, code_key, email_key
+from bcpoll.core.order import Address, Delivery, Destination, LineKind, Order, OrderLine, code_key, email_key
 from bcpoll.core.parts import Gap, Part, Parts, reckon, with_adjustment
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.core.sale import Buyer, Desired, DesiredState, Payment, ProductDraft, Sale, SaleLine, SaleState
-from bcpoll.core.shop import Charge, KnownProducts, Mismatch, Policy, Register, Shop, Unpaid
-from bcpoll.core.status import Disposition
+from bcpoll.core.sale import Buyer, Desired, DesiredState, Payment, ProductDraft, Sale, SaleLine, SaleState, Way
+from bcpoll.core.shop import Charge, Fulfillment, KnownProducts, Mismatch, Policy, Register, Shop, Unpaid
+from bcpoll.core.status import AWAITING, Disposition
 from bcpoll.core.units import UNIT_DIGITS, Units, exact_units, units
 
 # The POS documents no limit for these texts; these lengths keep them readable on a screen and a receipt.
@@ -99,14 +100,37 @@ def _checked_parts(order: Order, policy: Policy) -> Parts | Gap:
 def _state(order: Order, policy: Policy) -> DesiredState:
     if policy.statuses.disposition(order.status) is Disposition.VOIDED:
         return DesiredState.VOIDED
-    return DesiredState.PAID if policy.statuses.is_paid(order.status, order.payment_status) else DesiredState.UNPAID
+    if not policy.statuses.is_paid(order.status, order.payment_status):
+        return DesiredState.UNPAID
+    return DesiredState.OPEN if _way(order, policy) else DesiredState.PAID
+
+
+def _way(order: Order, policy: Policy) -> Way | None:
+    """How staff are to fulfil an order from the POS, if they are: lines of one sale all go the same way.
+
+    A delivery needs a customer with an address that the POS takes; without, the address stays in the note.
+    """
+    if policy.fulfillment is Fulfillment.OFF or order.status not in AWAITING:
+        return None
+    deliveries = {line.delivery for line in order.lines}
+    if Delivery.SHIPPED in deliveries and _ship_to(order) is not None and _buyer(order) is not None:
+        return Way.DISPATCH
+    return Way.PICKUP if Delivery.PICKED_UP in deliveries else None
+
+
+def _ship_to(order: Order) -> Address | None:
+    """The address of the first delivery, if the POS's address book would take it; pickups have none."""
+    shipped = [one.address for one in order.destinations if not (one.pickup_code or one.pickup_name)]
+    return shipped[0] if shipped and is_postable(shipped[0]) else None
 
 
 def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, policy: Policy) -> Sale | None:
     """The sale; None where the tenders exceed its total."""
     state = _state(order, policy)
     buyer = _buyer(order)
-    payments = _payments(order, parts.total, shop) if state is DesiredState.PAID else ()
+    way = _way(order, policy) if state is DesiredState.OPEN else None
+    is_paid = state in (DesiredState.PAID, DesiredState.OPEN)
+    payments = _payments(order, parts.total, shop) if is_paid else ()
     if payments is None:
         return None
     # A sale on account needs somebody whose account it is.
@@ -114,8 +138,8 @@ def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, p
     closed = SaleState.VOIDED if state is DesiredState.VOIDED else SaleState.CLOSED
     return Sale(
         order_id=order.id,
-        state=SaleState.PENDING if on_account else closed,
-        attributes=("onaccount",) if on_account else (),
+        state=SaleState.PENDING if on_account or way else closed,
+        attributes=("onaccount",) if on_account else (_ATTRIBUTES[way],) if way else (),
         register=_register(order, shop),
         author_id=shop.author_id,
         date=order.created_at,
@@ -125,7 +149,12 @@ def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, p
         buyer=buyer,
         total=parts.total,
         tax=parts.tax,
+        way=way,
+        ship_to=_ship_to(order) if way is Way.DISPATCH else None,
     )
+
+
+_ATTRIBUTES = {Way.DISPATCH: "delivery", Way.PICKUP: "pickup"}
 
 
 def _payments(order: Order, sum_total: Decimal, shop: Shop) -> tuple[Payment, ...] | None:
@@ -183,6 +212,7 @@ def _line_of(part: Part) -> OrderLine:
 def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[SaleLine, ...]:
     """Unit values per part; divided exactly where the small errors of many parts would add up to a cent."""
     digits = shop.currency.digits
+    way = _way(order, policy) if _state(order, policy) is DesiredState.OPEN else None
     rows = [units(part.paid, part.tax, part.quantity, digits) for part in parts.parts]
     if not _comes_to(rows, parts, digits):
         rows = [exact_units(part.paid, part.tax, part.quantity) for part in parts.parts]
@@ -195,10 +225,14 @@ def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[Sale
             unit_tax=row.tax,
             tax_id=_tax_id(part, shop),
             note=_line_note(part, names.get(part.line.parent_id, "") if part.line else "", digits),
+            way=way if part.line and part.line.delivery is _DELIVERIES.get(way) else None,
         )
         for part, split in zip(parts.parts, rows, strict=True)
         for row in split
     )
+
+
+_DELIVERIES: dict[Way | None, Delivery] = {Way.DISPATCH: Delivery.SHIPPED, Way.PICKUP: Delivery.PICKED_UP}
 
 
 def _comes_to(rows: Iterable[Sequence[Units]], parts: Parts, digits: int) -> bool:

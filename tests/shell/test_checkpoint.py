@@ -586,6 +586,7 @@ class TestLedger:
         assert checkpoint.ledger_counts() == {
             AppliedState.NOTHING: 0,
             AppliedState.UNPAID: 0,
+            AppliedState.OPEN: 0,
             AppliedState.PAID: 1,
             AppliedState.VOIDED: 1,
         }

@@ -1,0 +1,91 @@
+"""Addresses as the POS's address book takes them: its limits, and the codes that it wants for states.
+
+Owns what decides whether an address can be posted at all (`POST /customers/{id}/addresses`). One that cannot be never
+costs the order: it stands in the sale's note.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bcpoll.core.order import Address, Json
+
+_STREET_LENGTH = 50
+_CITY_LENGTH = 28
+_STATE_LENGTH = 35
+
+# fmt: off
+_US = {
+    "alabama": "AL", "alaska": "AK", "arizona": "AZ", "arkansas": "AR", "california": "CA", "colorado": "CO",
+    "connecticut": "CT", "delaware": "DE", "district of columbia": "DC", "florida": "FL", "georgia": "GA",
+    "hawaii": "HI", "idaho": "ID", "illinois": "IL", "indiana": "IN", "iowa": "IA", "kansas": "KS", "kentucky": "KY",
+    "louisiana": "LA", "maine": "ME", "maryland": "MD", "massachusetts": "MA", "michigan": "MI", "minnesota": "MN",
+    "mississippi": "MS", "missouri": "MO", "montana": "MT", "nebraska": "NE", "nevada": "NV", "new hampshire": "NH",
+    "new jersey": "NJ", "new mexico": "NM", "new york": "NY", "north carolina": "NC", "north dakota": "ND",
+    "ohio": "OH", "oklahoma": "OK", "oregon": "OR", "pennsylvania": "PA", "rhode island": "RI",
+    "south carolina": "SC", "south dakota": "SD", "tennessee": "TN", "texas": "TX", "utah": "UT", "vermont": "VT",
+    "virginia": "VA", "washington": "WA", "west virginia": "WV", "wisconsin": "WI", "wyoming": "WY",
+    "american samoa": "AS", "guam": "GU", "northern mariana islands": "MP", "puerto rico": "PR",
+    "virgin islands": "VI", "armed forces americas": "AA", "armed forces europe": "AE", "armed forces pacific": "AP",
+}
+_CA = {
+    "alberta": "AB", "british columbia": "BC", "manitoba": "MB", "new brunswick": "NB",
+    "newfoundland and labrador": "NL", "northwest territories": "NT", "nova scotia": "NS", "nunavut": "NU",
+    "ontario": "ON", "prince edward island": "PE", "quebec": "QC", "saskatchewan": "SK", "yukon": "YT",
+}
+# fmt: on
+# Countries in which the POS requires a state code, with the codes by the state's name, which is what BigCommerce gives.
+_STATE_CODES: Mapping[str, Mapping[str, str]] = MappingProxyType({"US": _US, "CA": _CA})
+
+
+def is_postable(address: Address) -> bool:
+    """Whether an address keeps to the limits of the POS's address book, as far as they are known beforehand."""
+    return (
+        len(address.country_code) == 2
+        and 0 < len(address.street_1) <= _STREET_LENGTH
+        and len(address.street_2) <= _STREET_LENGTH
+        and 0 < len(address.city) <= _CITY_LENGTH
+        and len(address.state) <= _STATE_LENGTH
+        and bool(address.postcode)
+        and (address.country_code.upper() not in _STATE_CODES or bool(state_code(address)))
+    )
+
+
+def state_code(address: Address) -> str:
+    """The code of the address's state where the POS requires one, else nothing."""
+    codes = _STATE_CODES.get(address.country_code.upper(), {})
+    state = address.state.strip()
+    return state.upper() if state.upper() in codes.values() else codes.get(state.casefold(), "")
+
+
+def is_same(row: Json, body: Json) -> bool:
+    """Whether a row of an address book is the address that a body would add."""
+    return all(_plain(row.get(name)) == _plain(value) for name, value in body.items() if name not in _FREE)
+
+
+# What the POS may fill in or normalise by itself: a difference there is none of the address.
+_FREE = frozenset({"state", "phone", "type"})
+
+
+def _plain(value: object) -> str:
+    return " ".join(str(value or "").split()).casefold()
+
+
+def address_body(address: Address) -> Json:
+    """The body of POST /customers/{id}/addresses."""
+    optional = {
+        "first_name": address.first_name,
+        "last_name": address.last_name,
+        "company_name": address.company,
+        "address_line_2": address.street_2,
+        "state": address.state,
+        "state_code": state_code(address),
+        "phone": address.phone,
+    }
+    return {
+        "type": "SHIPPING",
+        "country_code": address.country_code.upper(),
+        "address_line_1": address.street_1,
+        "city": address.city,
+        "postcode": address.postcode,
+        **{name: value for name, value in optional.items() if value},
+    }
