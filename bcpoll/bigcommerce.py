@@ -17,8 +17,8 @@ from bcpoll.core.money import ZERO, total
 from bcpoll.core.order import Json
 from bcpoll.core.shop import StockLevel, StoreFacts
 from bcpoll.core.times import parse_time, rfc2822
-from bcpoll.errors import WrongAnswer
-from bcpoll.http import Client, Patience, Side, TooHeavy, write_json
+from bcpoll.errors import TooHeavy, WrongAnswer
+from bcpoll.http import Client, Patience, Side, write_json
 from bcpoll.rows import amount_of, id_of, is_row, rows_of, text_of, whole_id_of, whole_of
 
 # The documented maximum; and the documented default, which a list falls back to if it should ignore `limit`. A page of

@@ -31,6 +31,10 @@ class Unreachable(RetryLater):
     exit_code = 69
 
 
+class TooHeavy(Unreachable):
+    """The server broke or timed out over this one read in all tries: asking for fewer rows may do."""
+
+
 class WrongAnswer(RetryLater):
     """The other side answered something that is not what was asked: HTML, a cut body, a filter it ignored.
 

@@ -43,6 +43,7 @@ from bcpoll.errors import (
     Problem,
     RetryLater,
     SettingsError,
+    TooHeavy,
     Unreachable,
     WrongAnswer,
 )
@@ -160,10 +161,6 @@ class Side:
     url_key: str
     scope_remedy: str
     """How a token gets a scope that it lacks."""
-
-
-class TooHeavy(Unreachable):
-    """The server broke or timed out over this read in all tries: asking for fewer rows may do."""
 
 
 # Anything shorter is no token, and hiding it would only garble the messages.

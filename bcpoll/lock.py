@@ -48,7 +48,9 @@ def run_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[None]
     except OSError as error:
         raise CheckpointError(
             f"The lock file {path} cannot be opened: {error.strerror}",
-            hint="Let the user that runs bcpoll write to the folder of the checkpoint.",
+            hint="Create the folder, or correct [checkpoint] path in the settings."
+            if isinstance(error, FileNotFoundError)
+            else "Let the user that runs bcpoll write to the folder of the checkpoint.",
         ) from error
     try:
         _take(handle, path)

@@ -23,6 +23,9 @@ from bcpoll.ports import PointOfSale
 _KEPT = timedelta(days=1)
 _CACHE = "pos reference"
 
+# What reading the answer of another version of bcpoll, which kept other members, can raise.
+_NOT_OURS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
@@ -45,7 +48,7 @@ def load_shop(settings: Settings, pos: PointOfSale, checkpoint: Checkpoint, now:
     if cached is not None and timedelta(0) <= now - cached[1] < _KEPT:
         try:
             return join(settings, _from_json(cached[0]))
-        except SettingsError:
+        except (SettingsError, *_NOT_OURS):
             checkpoint.forget_cached()
     references = read(pos)
     shop = join(settings, references)
@@ -69,6 +72,9 @@ def join(settings: Settings, references: References) -> Shop:
     """Put ids in place of the settings' names; raises SettingsError with every name that is unknown."""
     names = _Names(references)
     payments = settings.payments
+    default = names.payment_type("[payments] default", payments.default)
+    own = {key: name for key in ("gift_certificate", "store_credit") if (name := getattr(payments, key))}
+    tenders = {key: names.payment_type(f"[payments] {key}", name) for key, name in own.items()}
     shop = Shop(
         store_hash=settings.bigcommerce.store_hash,
         currency=Currency(references.retailer.currency),
@@ -79,9 +85,9 @@ def join(settings: Settings, references: References) -> Shop:
         register=names.register("[pos] register", settings.pos.register_name),
         author_id=names.user(settings.pos.user),
         tenders=Tenders(
-            default_id=names.payment_type("[payments] default", payments.default),
-            gift_certificate_id=names.payment_type("[payments] gift_certificate", payments.gift_certificate_name),
-            store_credit_id=names.payment_type("[payments] store_credit", payments.store_credit_name),
+            default_id=default,
+            gift_certificate_id=tenders.get("gift_certificate", default),
+            store_credit_id=tenders.get("store_credit", default),
             by_method=MappingProxyType(
                 {
                     method: names.payment_type(f'[payments] "{method}"', name)

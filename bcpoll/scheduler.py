@@ -6,9 +6,11 @@ Owns APScheduler and what ends the loop. Knows nothing of orders: a pass is a ca
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from bcpoll.errors import BcpollError, RetryLater
@@ -22,6 +24,7 @@ class Loop:
     def __init__(self, tick: Callable[[], None], *, interval: timedelta) -> None:
         self._tick = tick
         self._running = threading.Lock()
+        self._stopping = False
         self._ended_by: BcpollError | None = None
         # One thread: a pass that is late waits for the one before it, and several late ones become one (coalesce).
         # A late pass is never dropped (no misfire grace), as it would be after one second by default.
@@ -46,13 +49,18 @@ class Loop:
             raise self._ended_by
 
     def stop(self) -> None:
-        """End the loop; safe to call from a signal handler."""
-        if self._scheduler.running:
+        """End the loop, also one that has not begun yet; safe to call from a signal handler."""
+        self._stopping = True
+        with suppress(SchedulerNotRunningError):
             self._scheduler.shutdown(wait=False)
 
     def _guarded(self) -> None:
         """One pass. An error that time may mend is logged, and the next pass comes; any other one ends the loop."""
         with self._running:
+            if self._stopping:
+                # Asked to stop before there was a scheduler to shut down: now there is one.
+                self.stop()
+                return
             try:
                 self._tick()
             except RetryLater as error:

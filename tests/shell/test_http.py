@@ -21,6 +21,7 @@ from bcpoll.errors import (
     LookAgain,
     RetryLater,
     SettingsError,
+    TooHeavy,
     Unreachable,
     WrongAnswer,
 )
@@ -29,7 +30,6 @@ from bcpoll.http import (
     Patience,
     Side,
     Timeouts,
-    TooHeavy,
     read_json,
     require_tls,
     url_problem,
