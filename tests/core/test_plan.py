@@ -1,0 +1,304 @@
+"""From what was applied to what is desired: the life-cycle table, its steps, edits, and the ids of sales."""
+
+import uuid
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from builders import STORE, a_line, a_policy, a_status, an_order, desired_of
+
+from bcpoll.core.plan import LIFE_CYCLE, Step, after, plan, sale_id, without_fulfillment
+from bcpoll.core.rejected import Reason
+from bcpoll.core.sale import (
+    Applied,
+    AppliedState,
+    CreateSale,
+    Desired,
+    DesiredState,
+    FulfillSale,
+    Plan,
+    SaleState,
+    SettleSale,
+    VoidSale,
+)
+from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment
+from bcpoll.core.status import OrderStatus
+from bcpoll.core.translate import not_wanted
+
+TRACKED = a_policy(fulfillment=Fulfillment.TRACK)
+
+WANTED = {
+    DesiredState.NOT_IMPORTED: not_wanted(1001),
+    DesiredState.UNPAID: desired_of(an_order(**a_status(OrderStatus.AWAITING_PAYMENT))),
+    DesiredState.OPEN: desired_of(an_order(), policy=TRACKED),
+    DesiredState.PAID: desired_of(an_order()),
+    DesiredState.VOIDED: desired_of(an_order(**a_status(OrderStatus.CANCELLED))),
+}
+CONTENT = WANTED[DesiredState.PAID].content
+FIRST, SECOND = sale_id(STORE, 1001, 1), sale_id(STORE, 1001, 2)
+
+
+def applied(state: AppliedState, **changes: Any) -> Applied:
+    if state is AppliedState.NOTHING:
+        return Applied(order_id=1001)
+    members = {"revision": 1, "sale_id": FIRST, "content": CONTENT, "total": Decimal("10.00")}
+    return Applied(order_id=1001, state=state, **members | changes)
+
+
+def planned(state: AppliedState, desired: DesiredState | Desired, **policy: Any) -> Plan:
+    wanted = WANTED[desired] if isinstance(desired, DesiredState) else desired
+    return plan(wanted, applied(state), store_hash=STORE, policy=a_policy(**policy))
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+NOTHING, UNPAID, OPEN, PAID, VOIDED = AppliedState
+ROWS = [
+    (NOTHING, DesiredState.NOT_IMPORTED, Step.NOTHING),
+    (NOTHING, DesiredState.UNPAID, Step.CREATE),
+    (NOTHING, DesiredState.OPEN, Step.CREATE),
+    (NOTHING, DesiredState.PAID, Step.CREATE),
+    (NOTHING, DesiredState.VOIDED, Step.CREATE_VOIDED),
+    (UNPAID, DesiredState.NOT_IMPORTED, Step.LEFT),
+    (UNPAID, DesiredState.UNPAID, Step.NOTHING),
+    (UNPAID, DesiredState.OPEN, Step.REPLACE),
+    (UNPAID, DesiredState.PAID, Step.SETTLE),
+    (UNPAID, DesiredState.VOIDED, Step.VOID),
+    (OPEN, DesiredState.NOT_IMPORTED, Step.LEFT),
+    (OPEN, DesiredState.UNPAID, Step.UNPAID_AGAIN),
+    (OPEN, DesiredState.OPEN, Step.NOTHING),
+    (OPEN, DesiredState.PAID, Step.FULFILL),
+    (OPEN, DesiredState.VOIDED, Step.VOID),
+    (PAID, DesiredState.NOT_IMPORTED, Step.LEFT),
+    (PAID, DesiredState.UNPAID, Step.UNPAID_AGAIN),
+    (PAID, DesiredState.OPEN, Step.NOTHING),
+    (PAID, DesiredState.PAID, Step.NOTHING),
+    (PAID, DesiredState.VOIDED, Step.VOID),
+    (VOIDED, DesiredState.NOT_IMPORTED, Step.NOTHING),
+    (VOIDED, DesiredState.UNPAID, Step.CREATE),
+    (VOIDED, DesiredState.OPEN, Step.CREATE),
+    (VOIDED, DesiredState.PAID, Step.CREATE),
+    (VOIDED, DesiredState.VOIDED, Step.NOTHING),
+]
+IDS = [f"{row[0]} to {row[1]}" for row in ROWS]
+
+
+@pytest.mark.parametrize(("state", "desired", "step"), ROWS, ids=IDS)
+def test_a_pair_of_applied_and_desired_has_its_step(state: AppliedState, desired: DesiredState, step: Step) -> None:
+    assert LIFE_CYCLE[state, desired] is step
+
+
+def test_the_table_has_a_row_for_every_pair() -> None:
+    assert set(LIFE_CYCLE) == {(state, desired) for state in AppliedState for desired in DesiredState}
+    assert set(LIFE_CYCLE) == {(state, desired) for state, desired, _ in ROWS}
+
+
+def test_every_step_is_taken_somewhere() -> None:
+    assert set(LIFE_CYCLE.values()) == set(Step)
+
+
+DONE = {
+    Step.NOTHING: (),
+    Step.CREATE: (CreateSale,),
+    Step.CREATE_VOIDED: (CreateSale,),
+    Step.SETTLE: (SettleSale,),
+    Step.FULFILL: (FulfillSale,),
+    Step.REPLACE: (VoidSale, CreateSale),
+    Step.VOID: (VoidSale,),
+    Step.LEFT: (),
+    Step.UNPAID_AGAIN: (),
+}
+
+
+@pytest.mark.parametrize(("state", "desired", "step"), ROWS, ids=IDS)
+def test_a_step_has_its_actions(state: AppliedState, desired: DesiredState, step: Step) -> None:
+    told = planned(state, desired)
+    assert tuple(type(action) for action in told.actions) == DONE[step]
+    assert (told.notice is not None) is (step in (Step.LEFT, Step.UNPAID_AGAIN))
+    assert told.order_id == 1001
+
+
+@pytest.mark.parametrize(("state", "desired", "step"), ROWS, ids=IDS)
+def test_after_its_actions_nothing_is_left_to_do(state: AppliedState, desired: DesiredState, step: Step) -> None:
+    wanted, now = WANTED[desired], applied(state)
+    for action in planned(state, desired).actions:
+        now = after(now, action, wanted.content)
+    assert plan(wanted, now, store_hash=STORE, policy=a_policy()).actions == ()
+
+
+# --- each step -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("desired", "becomes"),
+    [
+        (DesiredState.UNPAID, UNPAID),
+        (DesiredState.OPEN, OPEN),
+        (DesiredState.PAID, PAID),
+        (DesiredState.VOIDED, VOIDED),
+    ],
+)
+def test_the_first_sale_of_an_order_is_its_first_revision(desired: DesiredState, becomes: AppliedState) -> None:
+    assert planned(NOTHING, desired).actions == (
+        CreateSale(order_id=1001, sale_id=FIRST, revision=1, sale=WANTED[desired].sale, becomes=becomes),  # type: ignore[arg-type]
+    )
+
+
+def test_a_cancelled_order_that_was_never_seen_may_be_left_out() -> None:
+    told = planned(NOTHING, DesiredState.VOIDED, cancelled_unseen=CancelledUnseen.SKIP)
+    assert told == Plan(order_id=1001)
+
+
+def test_a_cancelled_order_that_was_seen_is_voided_all_the_same() -> None:
+    told = planned(PAID, DesiredState.VOIDED, cancelled_unseen=CancelledUnseen.SKIP)
+    assert told.actions == (VoidSale(order_id=1001, sale_id=FIRST),)
+
+
+def test_an_order_that_was_left_out_is_written_when_it_is_revived() -> None:
+    told = planned(NOTHING, DesiredState.PAID, cancelled_unseen=CancelledUnseen.SKIP)
+    assert [type(action) for action in told.actions] == [CreateSale]
+
+
+def test_a_revived_order_gets_the_next_revision() -> None:
+    (action,) = planned(VOIDED, DesiredState.PAID).actions
+    assert isinstance(action, CreateSale)
+    assert (action.sale_id, action.revision) == (SECOND, 2)
+
+
+def test_payments_are_added_to_the_sale_that_there_is() -> None:
+    wanted = WANTED[DesiredState.PAID]
+    assert planned(UNPAID, wanted).actions == (SettleSale(order_id=1001, sale_id=FIRST, sale=wanted.sale),)  # type: ignore[arg-type]
+
+
+def test_an_order_that_was_sent_completes_its_sale() -> None:
+    assert planned(OPEN, DesiredState.PAID).actions == (FulfillSale(order_id=1001, sale_id=FIRST),)
+
+
+@pytest.mark.parametrize("state", [UNPAID, OPEN, PAID])
+def test_a_cancelled_order_voids_its_sale(state: AppliedState) -> None:
+    assert planned(state, DesiredState.VOIDED).actions == (VoidSale(order_id=1001, sale_id=FIRST),)
+
+
+@pytest.mark.parametrize("state", [UNPAID, OPEN, PAID])
+def test_an_order_that_is_not_imported_any_more_leaves_its_sale_with_a_word(state: AppliedState) -> None:
+    notice = planned(state, DesiredState.NOT_IMPORTED).notice
+    assert notice is not None
+    assert (notice.reason, notice.order_id) == (Reason.LEFT_SALE, 1001)
+    assert notice.detail == f"sale {FIRST} over 10.00"
+
+
+@pytest.mark.parametrize("state", [OPEN, PAID])
+def test_an_order_whose_payment_is_gone_leaves_its_payments_with_a_word(state: AppliedState) -> None:
+    notice = planned(state, DesiredState.UNPAID).notice
+    assert notice is not None
+    assert notice.reason is Reason.UNPAID_AGAIN
+    assert notice.detail == f"sale {FIRST} over 10.00 has payments"
+
+
+# --- edits -----------------------------------------------------------------------------------------------------------
+
+DEARER = a_line(price="12.00")
+EDITED = {
+    DesiredState.UNPAID: desired_of(an_order(DEARER, **a_status(OrderStatus.AWAITING_PAYMENT))),
+    DesiredState.OPEN: desired_of(an_order(DEARER), policy=TRACKED),
+    DesiredState.PAID: desired_of(an_order(DEARER)),
+}
+LIVE = [(state, desired) for state in (UNPAID, OPEN, PAID) for desired in EDITED]
+
+
+@pytest.mark.parametrize(("state", "desired"), LIVE, ids=[f"{state} to {desired}" for state, desired in LIVE])
+def test_an_edited_order_replaces_its_sale(state: AppliedState, desired: DesiredState) -> None:
+    void, create = planned(state, EDITED[desired]).actions
+    assert void == VoidSale(order_id=1001, sale_id=FIRST)
+    assert isinstance(create, CreateSale)
+    assert (create.sale_id, create.revision, create.sale.total) == (SECOND, 2, 12)
+    assert create.becomes.value == desired.value
+
+
+@pytest.mark.parametrize(
+    ("state", "desired"),
+    [pair for pair in LIVE if LIFE_CYCLE[pair] is not Step.REPLACE],
+    ids=lambda value: str(value),
+)
+def test_an_edited_order_may_wait_for_a_person_instead(state: AppliedState, desired: DesiredState) -> None:
+    told = planned(state, EDITED[desired], edits=Edits.REVIEW)
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.reason is Reason.EDITED
+    assert told.notice.detail == "sale 10.00, order now 12.00"
+
+
+@pytest.mark.parametrize("edits", Edits)
+def test_an_edit_of_a_voided_order_is_of_no_account(edits: Edits) -> None:
+    raw = an_order(DEARER, **a_status(OrderStatus.CANCELLED))
+    assert planned(VOIDED, desired_of(raw), edits=edits) == Plan(order_id=1001)
+
+
+@pytest.mark.parametrize("edits", Edits)
+def test_an_order_that_is_edited_and_cancelled_is_voided(edits: Edits) -> None:
+    raw = an_order(DEARER, **a_status(OrderStatus.CANCELLED))
+    assert planned(PAID, desired_of(raw), edits=edits).actions == (VoidSale(order_id=1001, sale_id=FIRST),)
+
+
+def test_an_edit_that_was_applied_is_none_any_more() -> None:
+    now = applied(PAID)
+    for action in planned(PAID, EDITED[DesiredState.PAID]).actions:
+        now = after(now, action, EDITED[DesiredState.PAID].content)
+    assert now == Applied(
+        order_id=1001,
+        state=PAID,
+        revision=2,
+        sale_id=SECOND,
+        content=EDITED[DesiredState.PAID].content,
+        total=Decimal("12.00"),
+    )
+
+
+# --- what the ledger says afterwards ---------------------------------------------------------------------------------
+
+
+def test_a_created_sale_stands_in_the_ledger() -> None:
+    (action,) = planned(NOTHING, DesiredState.PAID).actions
+    assert after(Applied(order_id=1001), action, CONTENT) == applied(PAID)
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [
+        (SettleSale(order_id=1001, sale_id=FIRST, sale=WANTED[DesiredState.PAID].sale), PAID),  # type: ignore[arg-type]
+        (FulfillSale(order_id=1001, sale_id=FIRST), PAID),
+        (VoidSale(order_id=1001, sale_id=FIRST), VOIDED),
+    ],
+    ids=["settled", "fulfilled", "voided"],
+)
+def test_a_changed_sale_keeps_its_row_but_for_the_state(action: Any, state: AppliedState) -> None:
+    assert after(applied(UNPAID), action, "another") == applied(state)
+
+
+def test_a_sale_whose_address_is_refused_becomes_a_plain_closed_one() -> None:
+    (action,) = planned(NOTHING, DesiredState.OPEN).actions
+    assert isinstance(action, CreateSale)
+    plain = without_fulfillment(action)
+    assert (plain.becomes, plain.sale_id, plain.revision) == (PAID, FIRST, 1)
+    assert plain.sale == replace(WANTED[DesiredState.PAID].sale)  # type: ignore[type-var]
+    assert plain.sale.state is SaleState.CLOSED
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_id_of_a_sale_is_the_same_for_ever() -> None:
+    assert sale_id("abc123", 1001, 1) == "a8c5df1d-6037-5018-9fe9-ea3f66c49b71"
+
+
+def test_the_id_of_a_sale_is_a_uuid_of_version_five() -> None:
+    assert uuid.UUID(FIRST).version == 5
+
+
+@pytest.mark.parametrize(
+    ("store", "order_id", "revision"),
+    [("abc124", 1001, 1), ("abc123", 1002, 1), ("abc123", 1001, 2), ("abc123", 100, 11)],
+)
+def test_another_store_order_or_revision_has_another_id(store: str, order_id: int, revision: int) -> None:
+    assert sale_id(store, order_id, revision) != sale_id("abc123", 1001, 1)

@@ -1,0 +1,102 @@
+"""Times as both APIs write them, in and out."""
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bcpoll.core.times import iso, parse_time, rfc2822
+
+MOMENT = datetime(2017, 4, 20, 15, 32, tzinfo=UTC)
+ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONES)  # noqa: DTZ001 - bounds are naive
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Thu, 20 Apr 2017 15:32:00 +0000", id="rfc 2822 in UTC, as orders have it"),
+        pytest.param("Thu, 20 Apr 2017 11:32:00 -0400", id="rfc 2822 with an offset"),
+        pytest.param("20 Apr 2017 15:32:00 GMT", id="rfc 2822 without a weekday"),
+        pytest.param("Thu, 20 Apr 2017 15:32:00 -0000", id="rfc 2822 of an unknown place"),
+        pytest.param("2017-04-20T11:32:00.000-04:00", id="iso 8601 with an offset"),
+        pytest.param("2017-04-20T15:32:00Z", id="iso 8601 with Z"),
+        pytest.param("2017-04-20T15:32:00+00:00", id="iso 8601 as refunds have it"),
+        pytest.param("2017-04-20T15:32:00+0000", id="iso 8601 without a colon"),
+        pytest.param("Thu,20 Apr 2017 15:32:00 +0000", id="without a blank after the weekday"),
+        pytest.param("20 April 2017, 15:32:00 UTC", id="with the month written out"),
+    ],
+)
+def test_a_time_with_a_zone_is_read_as_utc(text: str) -> None:
+    assert parse_time(text) == MOMENT
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("  ", id="blank"),
+        pytest.param("None", id="none"),
+        pytest.param("yesterday", id="word"),
+        pytest.param("0", id="zero"),
+        pytest.param("10", id="number"),
+        pytest.param("1492702320", id="unix seconds"),
+        pytest.param("2017-04-20T15:32:00", id="iso 8601 without a zone"),
+        pytest.param("Thu, 20 Apr 2017 15:32:00", id="rfc 2822 without a zone"),
+        pytest.param("2017-04-20", id="date only"),
+        pytest.param("11/10/2017 15:32 +0000", id="without seconds"),
+        pytest.param("20 Apr 2017 +0000", id="date with a zone"),
+        pytest.param("15:32:00 +0000", id="time of day with a zone"),
+        pytest.param("Thu, 31 Feb 2017 15:32:00 +0000", id="day that the month has not"),
+        pytest.param("Thu, 20 Apr 2017 25:32:00 +0000", id="hour that the day has not"),
+        pytest.param("Thu, 20 Apr 2017 15:32:00 +9900", id="offset beyond a day"),
+        pytest.param("Thu, 20 Apr 2017 15:32:00 Atlantis", id="zone that is none"),
+        pytest.param("0001-01-01T00:00:00+10:00", id="before the first year in UTC"),
+        pytest.param("9999-12-31T23:59:59-10:00", id="after the last year in UTC"),
+        pytest.param("2017-04-20T15:32:00\ud800", id="lone surrogate"),
+        pytest.param("10:99999999999999999999999999999999999999999999", id="more seconds than a decimal holds"),
+    ],
+)
+def test_what_is_not_a_whole_time_with_a_zone_is_refused(text: str) -> None:
+    assert parse_time(text) is None
+
+
+def test_the_zone_of_the_host_completes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        assert parse_time("Thu,20 Apr 2017 15:32:00 NZST") is None
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+PIECES = ["Wed,", "04", "Apr", "2018", "10:00:00", "+0000", "-04", "T", "Z", "EST", ",", ":", ".", "-", "W", "9" * 40]
+
+
+@given(st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=8).map(" ".join))
+def test_any_text_gives_a_time_in_utc_or_nothing(text: str) -> None:
+    at = parse_time(text)
+    assert at is None or at.utcoffset() == timedelta(0)
+
+
+@given(MOMENTS)
+def test_a_time_written_for_the_pos_is_read_back_to_the_second(moment: datetime) -> None:
+    assert parse_time(iso(moment)) == moment.astimezone(UTC).replace(microsecond=0)
+
+
+@given(MOMENTS.filter(lambda moment: moment.year > 1000))
+def test_a_time_written_for_a_filter_is_read_back_to_the_second(moment: datetime) -> None:
+    assert parse_time(rfc2822(moment)) == moment.astimezone(UTC).replace(microsecond=0)
+
+
+def test_the_pos_gets_a_time_in_utc_with_whole_seconds() -> None:
+    there = datetime(2017, 4, 20, 11, 32, 0, 999999, timezone(timedelta(hours=-4)))
+    assert iso(there) == "2017-04-20T15:32:00Z"
+
+
+def test_a_filter_gets_a_time_in_utc_with_whole_seconds() -> None:
+    there = datetime(2017, 4, 20, 11, 32, 0, 999999, timezone(timedelta(hours=-4)))
+    assert rfc2822(there) == "Thu, 20 Apr 2017 15:32:00 +0000"
