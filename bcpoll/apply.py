@@ -2,7 +2,7 @@
 
 Owns the order in which things are written to the POS, and what is believed of the answers. Only the calling thread
 touches the checkpoint; pool threads only speak HTTP (`send`). What became of the page is given back for the caller to
-settle together with the cursor, in one transaction (`PageResult.settle`).
+settle together with the cursor, in one transaction.
 """
 
 import threading

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
+from typing import TypeVar
 
 from bcpoll.apply import STOPPED, Applier, Outcome, PageResult, Planned
 from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem, RunOutcome
@@ -33,6 +35,8 @@ from bcpoll.recover import recover
 from bcpoll.resolve import Resolver
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Orders that are not imported yet but may become real although they were created before the start.
 _WATCHED = (OrderStatus.INCOMPLETE, OrderStatus.PENDING)
@@ -254,7 +258,7 @@ class _Pass:
         rejected: list[tuple[_Version, Rejected]] = []
         orders: list[tuple[_Version, Head, Order]] = []
         for version in versions:
-            order = self._decode(version)
+            order = _guarded(version, self._decode)
             if isinstance(order, Rejected):
                 rejected.append((version, order))
             elif isinstance(order, Order) and isinstance(version.head, Head):
@@ -263,7 +267,7 @@ class _Pass:
                 planned.append(self._planned(version, version.head, not_wanted(version.head.id)))
         known = self._known_products([order for _, _, order in orders], afresh=again)
         for version, head, order in orders:
-            desired = translate(order, self._shell.shop(), self._shell.policy, known)
+            desired = _guarded(version, partial(self._translate, order, known))
             if isinstance(desired, Rejected):
                 rejected.append((version, desired))
             else:
@@ -288,6 +292,9 @@ class _Pass:
                     order_id=head.id, reason=Reason.LINES_INCOMPLETE, field="products", detail=error.message
                 )
         return decode_order(raw, head)
+
+    def _translate(self, order: Order, known: KnownProducts, _version: _Version) -> Desired | Rejected:
+        return translate(order, self._shell.shop(), self._shell.policy, known)
 
     def _known_products(self, orders: Sequence[Order], *, afresh: bool) -> KnownProducts:
         codes = {code for order in orders for code in product_codes(order, self._shell.policy)}
@@ -365,10 +372,17 @@ class _Pass:
             planned = outcome.planned
             if outcome.rejected is not None:
                 self._set_aside(outcome.rejected, planned.payload, planned.fingerprint, now)
+                self._doubt_customer(outcome)
             self._tell(outcome)
         well = [one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None]
         self._shell.checkpoint.solve(well, now)
         self.counts["not_imported"] += sum(1 for one in outcomes if one.planned.desired.sale is None)
+
+    def _doubt_customer(self, outcome: Outcome) -> None:
+        """Forget the customer of a refused sale: deleted in the POS, it would be refused again with every try."""
+        sale = outcome.planned.desired.sale
+        if sale is not None and sale.buyer is not None:
+            self._shell.checkpoint.forget_customers([sale.buyer.key, f"email:{sale.buyer.email}"])
 
     def _tell(self, outcome: Outcome) -> None:
         """Count and log what was written for an order."""
@@ -428,6 +442,20 @@ _PAST: Mapping[type[Action], str] = {
     FulfillSale: "fulfilled",
     VoidSale: "voided",
 }
+
+
+def _guarded(version: _Version, decide: Callable[[_Version], T]) -> T | Rejected:
+    """Decide about an order; a bug that shows over one order sets that one aside and leaves the others alone."""
+    try:
+        return decide(version)
+    except BcpollError:
+        raise
+    except Exception as error:
+        order_id = order_id_of(version.raw)
+        log.exception("order %s: unexpected error", order_id, extra={"order": order_id})
+        return Rejected(
+            order_id=order_id, reason=Reason.UNEXPECTED, field=type(error).__name__, detail=str(error) or repr(error)
+        )
 
 
 def _is_before(head: Head | Rejected, start: datetime | None) -> bool:

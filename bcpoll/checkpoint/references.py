@@ -104,6 +104,10 @@ class References(CheckpointFile):
                 pk="key",
             )
 
+    def forget_customers(self, keys: Iterable[str]) -> None:
+        """Unlink keys, so that their customers are looked up in the POS once more."""
+        self._write("DELETE FROM customers WHERE key IN (SELECT value FROM json_each(?))", any_of(keys))
+
     def cached(self, kind: str) -> tuple[Any, datetime] | None:
         """An answer that was kept, and when it was given; None where there is none."""
         found = self._read(

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     VOID_BY_HAND = "void by hand"
     POS_REFUSED = "refused by the POS"
     OUTCOME_UNKNOWN = "outcome unknown"
+    UNEXPECTED = "unexpected error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,11 @@ REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
         Reason.OUTCOME_UNKNOWN: ReasonText(
             hint="The POS gave no clear answer. Look whether the sale is in its sales history; it is looked up again"
             " at the start of every run.",
+            may_pass=True,
+        ),
+        Reason.UNEXPECTED: ReasonText(
+            hint="This is a bug in bcpoll: please report it with the detail and the order's payload. Enter the sale by"
+            " hand if it cannot wait for a newer version.",
             may_pass=True,
         ),
     }

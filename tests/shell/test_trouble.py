@@ -1,0 +1,62 @@
+"""One order in trouble: it is set aside with its reason, and all others go through."""
+
+from typing import Any
+
+import pytest
+from shop import ADA, Shop
+
+from bcpoll import cycle
+from bcpoll.core.rejected import Reason
+from bcpoll.sandbox.faults import Fault
+
+
+def test_an_order_whose_lines_break_the_store_over_and_over_holds_up_no_other() -> None:
+    shop = Shop()
+    heavy = shop.order(items=tuple(shop.store.item("MUG") for _ in range(60)))
+    light = shop.order()
+    shop.fails(Fault.ERROR_500, "GET", f"/orders/{heavy}/products", times=50, side="store")
+
+    shop.pass_()
+
+    assert [(item.order_id, item.reason) for item in shop.review()] == [(heavy, Reason.LINES_INCOMPLETE)]
+    assert shop.states(light) == ["closed"]
+    shop.restart()
+    shop.later()
+    assert shop.states(heavy) == ["closed"]
+    assert shop.review() == []
+
+
+def test_a_bug_that_shows_over_one_order_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop()
+    odd, plain = shop.order(), shop.order()
+    translate = cycle.translate
+
+    def breaks(order: Any, *more: Any) -> Any:
+        return 1 // 0 if order.id == odd else translate(order, *more)
+
+    monkeypatch.setattr(cycle, "translate", breaks)
+
+    shop.pass_()
+
+    (item,) = shop.review()
+    assert (item.order_id, item.reason, item.field) == (odd, Reason.UNEXPECTED, "ZeroDivisionError")
+    assert shop.states(plain) == ["closed"]
+    monkeypatch.undo()
+    shop.later()
+    assert shop.states(odd) == ["closed"]
+
+
+def test_a_customer_deleted_in_the_pos_is_found_or_made_anew_with_the_next_try() -> None:
+    shop = Shop()
+    shop.order(shopper=ADA)
+    shop.pass_()
+    (customer,) = [row for row in shop.world.pos.customers if row.get("email")]
+    shop.world.pos.delete(shop.world.pos.customers, customer["id"])
+    order = shop.order(shopper=ADA)
+
+    shop.pass_()
+    assert [item.reason for item in shop.review()] == [Reason.POS_REFUSED]
+    shop.later()
+
+    assert shop.states(order) == ["closed"]
+    assert shop.review() == []
