@@ -173,11 +173,15 @@ def _rest_of_discount(order: Order) -> Decimal:
 def _parts(order: Order, reading: _Reading) -> Iterator[Part]:
     rest = _rest_of_discount(order)
     subtotal = total(_price(line, reading) for line in order.lines) or Decimal(1)
-    scale = 1 - (order.discount + order.coupon_discount) / subtotal if reading.tax_before_discount else Decimal(1)
     for line in order.lines:
-        tax = line.total_tax * scale
-        share = rest * _price(line, reading) / subtotal if reading.rest is _Rest.LINES else ZERO
-        paid = _line_paid(line, tax, reading) - share
+        price = _price(line, reading)
+        share = rest * price / subtotal if reading.rest is _Rest.LINES else ZERO
+        left = price - share - total(discount.amount for discount in line.discounts)
+        tax = line.total_tax * left / (price or Decimal(1)) if reading.tax_before_discount else line.total_tax
+        # The equations of the orders API for what was paid for a line.
+        paid = left if reading.tax_inclusive else left + tax
+        if line.discounted_total is not None and reading.trust_line_totals:
+            paid = line.discounted_total - share
         yield Part(line=line, name=line.name, quantity=line.quantity, paid=paid, tax=tax)
     for part in _charges(order, tax_inclusive=reading.tax_inclusive):
         if part.charge is Charge.SHIPPING and reading.rest is _Rest.SHIPPING:
@@ -189,14 +193,6 @@ def _parts(order: Order, reading: _Reading) -> Iterator[Part]:
 def _price(line: OrderLine, reading: _Reading) -> Decimal:
     """The line's total before discounts, in the mode in which discounts are stated too."""
     return line.total_inc_tax if reading.tax_inclusive else line.total_ex_tax
-
-
-def _line_paid(line: OrderLine, tax: Decimal, reading: _Reading) -> Decimal:
-    """The equations of the orders API for what was paid for a line."""
-    if line.discounted_total is not None and reading.trust_line_totals:
-        return line.discounted_total
-    price = _price(line, reading) - total(discount.amount for discount in line.discounts)
-    return price if reading.tax_inclusive else price + tax
 
 
 def _reduced(part: Part, discount: Decimal, reading: _Reading) -> Part:

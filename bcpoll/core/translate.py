@@ -331,7 +331,8 @@ def _note(order: Order, remarks: Iterable[str]) -> str:
 def _where_to(destination: Destination) -> str:
     if destination.pickup_code or destination.pickup_name:
         return f"Pick up at {destination.pickup_name or destination.pickup_code}"
-    by = f" by {destination.shipping_method}" if destination.shipping_method else ""
+    # Orders made by hand have the text "None" for no method.
+    by = f" by {destination.shipping_method}" if destination.shipping_method not in ("", "None") else ""
     return f"Ship{by} to {_one_line(destination.address)}"
 
 

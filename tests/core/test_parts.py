@@ -106,10 +106,45 @@ def test_line_taxes_from_before_the_discount_are_brought_down(inclusive: bool) -
     assert rows(parts_of(taxed_before_discount(raw))) == rows(parts_of(raw))
 
 
+@MODES
+def test_line_taxes_from_before_the_discount_are_brought_down_line_by_line(inclusive: bool) -> None:  # noqa: FBT001
+    lines = numbered(
+        a_line(price="36.00", rate="0.10", off="3.60", inclusive=inclusive),
+        a_line(price="38.00", rate="0.20", inclusive=inclusive),
+    )
+    raw = an_order(*lines, inclusive=inclusive)
+    assert rows(parts_of(taxed_before_discount(raw))) == rows(parts_of(raw))
+
+
+@MODES
+def test_line_taxes_from_before_a_discount_that_no_line_shows_are_brought_down(inclusive: bool) -> None:  # noqa: FBT001
+    price, coupon = ("22.00", "11.00") if inclusive else ("20.00", "10.00")
+    lines = numbered(*(a_line(price=price, rate="0.10", inclusive=inclusive) for _ in range(2)))
+    raw = an_order(*lines, inclusive=inclusive, coupon_rest=coupon, rest_tax="1.00")
+    assert rows(parts_of(taxed_before_discount(raw))) == [("Mug", "16.50", "1.50"), ("Mug", "16.50", "1.50")]
+
+
 def test_a_discounted_total_that_does_not_hold_gives_way_to_the_computed_one() -> None:
     line = a_line(price="20.00", rate="0.10", off="5.00")
     raw = an_order(line) | {"products": [line | {"discounted_total_inc_tax": "22.0000"}]}
     assert rows(parts_of(raw)) == [("Mug", "16.50", "1.50")]
+
+
+def test_what_a_line_says_was_paid_counts_more_than_what_is_computed() -> None:
+    dear, cheap = numbered(a_line(name="Dear", price="30.00"), a_line(name="Cheap", price="10.00"))
+    raw = an_order(dear, cheap, coupon_rest="4.00")
+    told = raw | {"products": [dear, cheap | {"discounted_total_inc_tax": "6.0000"}]}
+    assert rows(parts_of(told)) == [("Dear", "30.00", "0.00"), ("Cheap", "6.00", "0.00")]
+
+
+def test_prices_without_tax_count_although_the_taxed_ones_are_estimated() -> None:
+    raw = an_order(shipping=("5.00", "0.10")) | {"shipping_cost_inc_tax": "5.4900"}
+    assert rows(parts_of(raw))[1] == ("Shipping", "5.50", "0.50")
+
+
+def test_prices_with_tax_count_although_the_untaxed_ones_are_estimated() -> None:
+    raw = an_order(a_line(inclusive=True), shipping=("5.50", "0.10"), inclusive=True)
+    assert rows(parts_of(raw | {"shipping_cost_ex_tax": "4.9900"}))[1] == ("Shipping", "5.50", "0.50")
 
 
 def test_a_free_order_has_free_parts() -> None:
@@ -258,6 +293,36 @@ def test_a_discount_that_lines_show_is_not_taken_twice() -> None:
     assert rows(parts_of(old(an_order(line)))) == [("Mug", "17.00", "0.00")]
 
 
+def test_coupons_and_manual_discounts_are_taken_together() -> None:
+    line = a_line(price="110.00", rate="0.10", off=[a_discount("11.00"), a_discount("11.00", code=None)])
+    raw = an_order(line)
+    assert rows(parts_of(taxed_before_discount(raw))) == [("Mug", "96.80", "8.80")]
+
+
+def test_a_manual_discount_that_no_line_shows_is_found_beside_a_coupon_that_a_line_shows() -> None:
+    line = a_line(price="20.00", off="2.00")
+    raw = an_order(line) | {"discount_amount": "3.0000", "total_ex_tax": "15.0000", "total_inc_tax": "15.0000"}
+    assert rows(parts_of(old(raw))) == [("Mug", "15.00", "0.00")]
+
+
+# --- tenders that were taken off the total ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("certificate", "credit"), [("6.0000", "0.0000"), ("0.0000", "6.0000"), ("3.0000", "3.0000"), ("5.0000", "1.0000")]
+)
+def test_a_total_may_be_what_was_left_to_pay(certificate: str, credit: str) -> None:
+    tenders = {"gift_certificate_amount": certificate, "store_credit_amount": credit}
+    parts = parts_of(
+        an_order(a_line(price="20.00")) | tenders | {"total_ex_tax": "14.0000", "total_inc_tax": "14.0000"}
+    )
+    assert (parts.total, rows(parts)) == (20, [("Mug", "20.00", "0.00")])
+
+
+def test_a_total_that_tenders_left_as_it_is_stays_so() -> None:
+    assert parts_of(an_order(a_line(price="20.00"), gift_certificate_amount="6.0000")).total == 20
+
+
 # --- cents -----------------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +344,24 @@ def test_tax_that_was_rounded_per_order_is_near_enough() -> None:
     lines = numbered(*(a_line(price="1.00", rate="0.0449", tax_digits=4) for _ in range(3)))
     raw = an_order(*lines) | {"total_tax": "0.1400", "total_inc_tax": "3.1400"}
     assert parts_of(raw).tax == Decimal("0.14")
+
+
+@pytest.mark.parametrize(
+    ("lines", "off", "near"),
+    [
+        (1, "0.01", True),
+        (1, "0.02", False),
+        (2, "0.01", True),
+        (4, "0.02", True),
+        (4, "0.03", False),
+        (0, "0.01", False),
+    ],
+)
+def test_tax_may_be_off_by_a_cent_or_half_a_cent_for_each_part(lines: int, off: str, near: bool) -> None:  # noqa: FBT001
+    sold = [a_line(price="10.00", rate="0.10", inclusive=True) for _ in range(lines)]
+    raw = an_order(*numbered(*sold, a_line(inclusive=True)), inclusive=True)
+    told = raw | {"total_tax": str(Decimal(raw["total_tax"]) + Decimal(off))}
+    assert isinstance(reckon(read(told), 2), Parts) is near
 
 
 def test_tax_that_is_further_off_than_rounding_goes_is_a_gap() -> None:
@@ -340,6 +423,9 @@ def test_cents_are_shared_out_alike_in_any_order(amounts: list[Decimal]) -> None
         pytest.param(["0.005", "0.005"], "0.01", ["0.00", "0.01"], id="a cent taken back"),
         pytest.param(["1.00", "2.00"], "3.00", ["1.00", "2.00"], id="nothing to share out"),
         pytest.param(["0", "0.004", "0.004"], "0.01", ["0.00", "0.01", "0.00"], id="a zero stays a zero"),
+        pytest.param(["0", "1.00"], "1.01", ["0.00", "1.01"], id="a zero stays a zero where nothing was rounded"),
+        pytest.param(["1.00", "2.00"], "3.01", ["1.00", "2.01"], id="among equals the largest"),
+        pytest.param(["0", "0"], "0.01", ["0.01", "0.00"], id="nothing but zeros"),
         pytest.param([], "0", [], id="nobody to share it"),
     ],
 )
@@ -372,6 +458,12 @@ def test_a_gap_of_lines_that_do_not_come_to_the_subtotal_says_so() -> None:
     lines = numbered(a_line(price="10.00"), a_line(price="20.00"))
     raw = an_order(*lines) | {"products": lines[:1]}
     assert (gap_of(raw).source, gap_of(raw).difference) == ("lines", Decimal(20))
+
+
+def test_a_gap_beside_lines_whose_estimated_side_is_off_is_one_of_the_total() -> None:
+    line = a_line(price="10.00", rate="0.10")
+    raw = an_order(line) | {"subtotal_inc_tax": "10.9900", "total_inc_tax": "15.0000"}
+    assert gap_of(raw).source == "total"
 
 
 def test_totals_that_were_overridden_are_a_gap() -> None:

@@ -539,6 +539,12 @@ def test_the_note_has_every_address() -> None:
     assert note[2].startswith("Ship to Kim Sample, 1 Test Street")
 
 
+@pytest.mark.parametrize("method", ["", "None", None])
+def test_the_note_names_no_method_where_there_is_none(method: str | None) -> None:
+    parcel = a_parcel(a_line(), shipping_method=method)
+    assert note_of(an_order(consignments=a_structure(shipping=[parcel])))[1].startswith("Ship to Robin Sample")
+
+
 @pytest.mark.parametrize(
     ("location", "line"),
     [
