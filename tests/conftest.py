@@ -111,10 +111,10 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, empty_home: str) -
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("bcpoll")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
+    """Each test ends without handlers and levels of the program's, those set by fixtures of a wider scope included."""
     yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    root = logging.getLogger()
+    root.handlers[:] = [one for one in root.handlers if type(one).__module__.startswith("_pytest")]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("bcpoll").setLevel(logging.NOTSET)
     logging.captureWarnings(capture=False)

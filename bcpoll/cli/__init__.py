@@ -23,7 +23,10 @@ _LEVELS = {0: logging.WARNING, 1: logging.INFO}
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: bcpoll --config shop.toml run-once",
+)
 @click.option(
     "--config", type=click.Path(path_type=Path), help="The settings file; else $BCPOLL_CONFIG, ./config.toml."
 )
@@ -65,8 +68,8 @@ def run(arguments: list[str]) -> int:
     except BcpollError as error:
         _tell(error, as_json="--json" in arguments)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; a second attempt to flush would only complain.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has seen enough. click ends the program itself when it is the one to notice.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:

@@ -3,27 +3,29 @@
 Works on the sandbox through the same adapters, settings and checkpoint as a real shop; nothing here is made up.
 """
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.text import Text
 
 from bcpoll.checkpoint import LedgerRow, ReviewItem
-from bcpoll.cli import render, wiring
+from bcpoll.cli import render, rules, wiring, words
 from bcpoll.cli.options import print_json
 from bcpoll.config import Settings
 from bcpoll.core.money import round_money
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import SaleState
-from bcpoll.core.shop import PosProduct, PosSale
+from bcpoll.core.shop import Fulfillment, PosProduct, PosSale
 from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import Report, run_pass
 from bcpoll.ports import PointOfSale
+from bcpoll.sandbox.seed import place_late_order
 from bcpoll.sandbox.world import World
 
 
@@ -68,30 +70,61 @@ class _Passed:
 
 
 def show(world: World, config: Path, remarks: Remarks, *, as_json: bool) -> None:
-    """Run two passes over a sandbox and print what they did."""
+    """Run two passes over a sandbox, and a third that tracks fulfilment, and print what they did."""
     settings = wiring.settings_of(config, {})
-    before = _stock(settings)
-    first = _pass(world, settings)
-    fates, moves, items = _results(world, settings, before, remarks.titles)
-    second = _pass(world, settings)
+    with _without_warnings():
+        was = rules.before(world.pos)
+        before = _stock(settings)
+        first = _pass(world, settings)
+        fates, moves, items = _results(world, settings, before, remarks.titles)
+        second = _pass(world, settings)
+        showed = list(rules.seen(world, was))
+        late = place_late_order(world.store)
+        third = _pass(world, _tracking(settings)) if late else None
+        showed += rules.tracked(world)
     if as_json:
-        print_json(_as_json(first, second, fates, moves, items, remarks.notices))
+        print_json(_as_json(first, second, fates, moves, items, remarks.notices) | {"showed": dict(showed)})
         return
-    out = render.console()
     for notice in remarks.notices:
-        out.print(Text(notice), style="dim")
-    click.echo(f"First pass: {render.report_line(first.report, first.requests)}\n")
+        render.show_text(notice, style="dim")
+    words.say(f"First pass: {words.report_line(first.report, first.requests)}")
+    click.echo()
     right = ("order", "order total", "sale total")
     columns = ("order", "status", "sale", "order total", "sale total", "note")
     rows = [(f.order_id, f.status, f.state, f.order_total, f.sale_total, f.note) for f in fates]
-    out.print(render.table("What became of each order", columns, rows, right=right))
-    click.echo()
+    render.show_table("What became of each order", columns, rows, right=right, below="note")
     if moves:
-        _show_stock(moves)
         click.echo()
+        _show_stock(moves)
+    click.echo()
     render.show_review(items)
-    click.echo(f"\nSecond pass: {render.report_line(second.report, second.requests)}")
+    click.echo()
+    words.say(f"Second pass: {words.report_line(second.report, second.requests)}")
     click.echo(f"It wrote {second.writes or 'nothing'} to the POS.")
+    if third is not None:
+        told = words.report_line(third.report, third.requests)
+        words.say(f'Third pass, over the new order {late} and with fulfillment = "track": {told}')
+    click.echo()
+    render.show_table("What this showed", ("rule", "seen"), showed, below="seen")
+
+
+def _tracking(settings: Settings) -> Settings:
+    """The same settings, but with orders that are not yet shipped shown on the POS's Fulfillments page."""
+    sync = settings.sync.model_copy(update={"fulfillment": Fulfillment.TRACK})
+    return settings.model_copy(update={"sync": sync})
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What is set aside is shown in a table of its own; the warnings about it would only stand in front of it."""
+    ours = logging.getLogger("bcpoll")
+    level = ours.level
+    if level == logging.WARNING:
+        ours.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)
 
 
 def _pass(world: World, settings: Settings) -> _Passed:
@@ -120,7 +153,7 @@ def _results(
         items = connection.checkpoint.review_items()
         sales = {row.order_id: connection.pos.sale(row.applied.sale_id) for row in ledger.values() if _has_sale(row)}
         products = {product.id: product for page in connection.pos.products_after(0) for product in page.rows}
-        moves = list(_moves(connection.pos, products, before, _left(world)))
+        moves = sorted(_moves(connection.pos, products, before, _left(world)), key=lambda move: code_key(move.code))
     set_aside = {item.order_id: item for item in items}
     fates = [
         _fate(
@@ -128,7 +161,13 @@ def _results(
             sale=sales.get(order["id"]),
             item=set_aside.get(order["id"]),
             note="; ".join(
-                _remarks(titles.get(order["id"], ""), ledger.get(order["id"]), sales.get(order["id"]), products)
+                _remarks(
+                    titles.get(order["id"], ""),
+                    _title(order["status_id"]),
+                    ledger.get(order["id"]),
+                    sales.get(order["id"]),
+                    products,
+                )
             ),
         )
         for order in orders
@@ -160,10 +199,10 @@ def _amount(amount: Decimal) -> str:
 
 
 def _remarks(
-    title: str, row: LedgerRow | None, sale: PosSale | None, products: Mapping[str, PosProduct]
+    title: str, status: str, row: LedgerRow | None, sale: PosSale | None, products: Mapping[str, PosProduct]
 ) -> Iterator[str]:
     """What is worth telling of an order: what it shows, how it was paid, who bought, and how it was read."""
-    if title:
+    if title and title.casefold() != status.casefold():
         yield title
     if row is None or sale is None:
         return
@@ -175,8 +214,7 @@ def _remarks(
     charges = [name for line in sale.document.get("line_items", []) for name in _charge(line, products)]
     if charges:
         yield f"with {', '.join(dict.fromkeys(charges))}"
-    if row.note:
-        yield row.note
+    yield from row.note.splitlines()
 
 
 _CHARGE_MARK = " (BigCommerce)"
@@ -226,8 +264,14 @@ def _left(world: World) -> Mapping[str, str]:
 def _show_stock(moves: Sequence[StockMove]) -> None:
     rows = [(move.code, move.name, move.before, move.after, move.left_in_store) for move in moves]
     columns = ("code", "product", "before", "after", "left in BigCommerce")
-    table = render.table("Stock in the POS", columns, rows, right=("before", "after", "left in BigCommerce"))
-    render.console().print(table)
+    render.show_table("Stock in the POS", columns, rows, right=("before", "after", "left in BigCommerce"))
+    if any(move.left_in_store not in ("", move.after) for move in moves):
+        render.show_text(_WHY_STOCK_DIFFERS, style="dim")
+
+
+_WHY_STOCK_DIFFERS = (
+    "The two differ by the units of orders that are pending or set aside, and by those that came back with a refund."
+)
 
 
 def _as_json(

@@ -21,6 +21,6 @@ class Options:
 pass_options = click.make_pass_decorator(Options)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on stdout."""
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+def print_json(value: Mapping[str, Any], *, one_line: bool = False) -> None:
+    """Print one JSON object on stdout; on one line where more of them follow."""
+    click.echo(json.dumps(value, indent=None if one_line else 2, default=str, ensure_ascii=False))

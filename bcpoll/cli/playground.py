@@ -1,6 +1,5 @@
 """`bcpoll demo` and `bcpoll sandbox`: a store and a POS on this machine, to look at and to try things on."""
 
-import contextlib
 import signal
 import tempfile
 import threading
@@ -28,7 +27,7 @@ _ORDERS = click.option(
 )
 
 
-@click.command(epilog="Example: bcpoll demo --keep ./demo")
+@click.command(epilog="Example: bcpoll demo --keep ./demo", short_help="See a small shop being synced on this machine.")
 @_ORDERS
 @click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Leave settings and checkpoint here.")
 @pass_options
@@ -39,19 +38,22 @@ def demo(options: Options, orders: Path | None, keep: Path | None) -> int:
     """
     from bcpoll.cli.demo import show
 
+    if keep and (keep / _CHECKPOINT).exists():
+        raise click.BadParameter(f"there is a checkpoint in {keep} already; name another folder.", param_hint="--keep")
     with ExitStack() as stack:
         world, remarks = _world(orders)
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bcpoll-demo-")))
-        folder.mkdir(parents=True, exist_ok=True)
         config = folder / "config.toml"
-        _write(config, settings_text(stack.enter_context(_served(world)), world))
+        _write(config, settings_text(stack.enter_context(_served(world)), world), "--keep")
         show(world, config, remarks, as_json=options.as_json)
         if keep:
-            click.echo(f"Kept in {keep}: config.toml and bcpoll.db.", err=True)
+            click.echo(f"Kept in {keep}. Look around with: bcpoll --config {config} status", err=True)
     return 0
 
 
-@click.command(epilog="Example: bcpoll sandbox --port 8080")
+@click.command(
+    epilog="Example: bcpoll sandbox --port 8080", short_help="Keep the same store and POS running, to try things on."
+)
 @_ORDERS
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
 @click.option(
@@ -62,15 +64,15 @@ def sandbox(orders: Path | None, port: int, write_config: Path | None) -> int:
     world, remarks = _world(orders)
     for notice in remarks.notices:
         click.echo(notice, err=True)
-    with _served(world, port) as url:
+    with _signal() as ended, _served(world, port) as url:
         text = settings_text(url, world)
         if write_config:
-            _write(write_config, text)
+            _write(write_config, text, "--write-config")
             click.echo(f"Settings are in {write_config}. Try: bcpoll --config {write_config} run-once", err=True)
         else:
-            click.echo(f"# Settings for this sandbox; save them as config.toml.\n{text}")
+            click.echo(text)
         click.echo(f"Store and POS are at {url}; Ctrl-C ends them.", err=True)
-        _wait_for_signal()
+        ended.wait()
     return 0
 
 
@@ -80,6 +82,7 @@ COMMANDS = (demo, sandbox)
 def settings_text(url: str, world: "World") -> str:
     """Settings that point bcpoll at a sandbox."""
     return f"""\
+{_MARK}; save them as config.toml.
 [bigcommerce]
 store_hash = "{world.store.store_hash}"
 access_token = "{world.tokens.store}"
@@ -103,8 +106,14 @@ store_credit = "Store credit"
 "Bank Deposit" = "Bank transfer"
 
 [checkpoint]
-path = "bcpoll.db"
+path = "{_CHECKPOINT}"
 """
+
+
+_CHECKPOINT = "bcpoll.db"
+
+# The first words of the settings written here: by these they are known, and may be written again.
+_MARK = "# Settings for a bcpoll sandbox"
 
 
 def _world(orders: Path | None) -> "tuple[World, Remarks]":
@@ -124,6 +133,9 @@ def _world(orders: Path | None) -> "tuple[World, Remarks]":
         from bcpoll.sandbox.files import load_world
 
         world, notices = load_world(orders)
+        if not world.store.orders:
+            said = "; ".join(notices) or "no files that end in .json"
+            raise click.BadParameter(f"there are no orders in {orders}: {said}.", param_hint="--orders")
         return world, Remarks(notices=tuple(notices))
     world = new_world(name=SHOP)
     seeded = fill(world)
@@ -134,24 +146,39 @@ def _world(orders: Path | None) -> "tuple[World, Remarks]":
 def _served(world: "World", port: int = 0) -> Iterator[str]:
     from bcpoll.sandbox.server import serve
 
-    with serve(world, port=port) as url:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(serve(world, port=port))
+        except OSError as error:
+            message = f"port {port} cannot be used: {error.strerror}. Name another one, or 0 for any that is free."
+            raise click.BadParameter(message, param_hint="--port") from error
         yield url
 
 
-def _write(path: Path, text: str) -> None:
-    """Write settings that hold tokens: readable by their owner alone, from the first byte on."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text, encoding="utf-8")
+def _write(path: Path, text: str, option: str) -> None:
+    """Write settings that hold tokens: readable by their owner alone from the first byte on, and never over others."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
+            raise click.BadParameter(f"{path} is there already and is none of ours.", param_hint=option)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint=option) from error
 
 
-def _wait_for_signal() -> None:
+@contextmanager
+def _signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set."""
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         ended.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    with contextlib.suppress(KeyboardInterrupt):
-        ended.wait()
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,58 +3,115 @@
 Owns rich. Decides nothing and reads nothing; everything to be shown is handed in.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from rich.console import Console
+import click
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from bcpoll.apply import Planned
-from bcpoll.checkpoint import ReviewItem, Run
+from bcpoll.checkpoint import ReviewItem, ReviewState, Run
+from bcpoll.cli.words import counts_line
 from bcpoll.core.bodies import sale_body
 from bcpoll.core.order import Json, code_key
-from bcpoll.core.rejected import Rejected
-from bcpoll.core.sale import Action, CreateSale, SettleSale, VoidSale
-from bcpoll.cycle import Preview, Report
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import Action, CreateSale, FulfillSale, SettleSale, VoidSale
+from bcpoll.core.times import iso
+from bcpoll.cycle import Preview
 from bcpoll.resolve import sold_units
-
-# What a pass counts, in the order and the words in which it is told; what is not listed is for --json.
-_COUNTED = (
-    ("created", "sales written"),
-    ("settled", "sales paid"),
-    ("voided", "sales voided"),
-    ("customers_created", "customers created"),
-    ("products_created", "products created"),
-    ("not_imported", "not to import"),
-    ("unchanged", "unchanged"),
-    ("set_aside", "set aside"),
-)
 
 
 def console() -> Console:
-    """Where data goes: stdout, as wide as the terminal, or wide enough not to cut where there is none."""
+    """Where data goes: stdout, as wide as the terminal; where there is none, wide enough that nothing is folded."""
     out = Console(highlight=False, soft_wrap=False)
-    return out if out.is_terminal else Console(highlight=False, width=160)
+    return out if out.is_terminal else Console(highlight=False, width=_UNFOLDED)
 
 
-def report_line(report: Report, requests: Mapping[str, int]) -> str:
-    """One line on what a pass did."""
-    done = [f"{report.counts[name]} {words}" for name, words in _COUNTED if report.counts.get(name)]
-    asked = f"{requests['bigcommerce']} + {requests['pos']} requests to BigCommerce and the POS"
-    waiting = f"; {report.waiting} waiting in review (bcpoll review list)" if report.waiting else ""
-    return f"{', '.join(done) or 'nothing to do'} ({asked}){waiting}"
+def show_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), below: str = ""
+) -> None:
+    """Print a table. Columns named in `right` are numbers; the last one, if named in `below`, is a text of any length.
+
+    A terminal that is too narrow for that text shows it under its row, for a column of a few letters is hard to read.
+    """
+    out = console()
+    cells = [[_harmless(str(value)) for value in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    room = out.width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    if below and room < min(widths[-1], _READABLE):
+        _print(out, _stacked(title, columns, cells, widths, right))
+    else:
+        _print(out, Group(Text(title, style="bold"), _table(columns, cells, right)))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> Table:
-    """A table; columns named in `right` are numbers."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+def show_text(text: str, *, style: str = "") -> None:
+    """Print a text, folded between words where a terminal is too narrow for it."""
+    _print(console(), Text(_harmless(text), style=style))
+
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def _harmless(text: str) -> str:
+    """A text that cannot steer the terminal: part of what is shown was typed by shoppers."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+_GAP = "  "
+
+# The narrowest column in which a sentence is still read rather than spelled.
+_READABLE = 40
+
+# How far such a sentence is indented at most, where it stands under its row.
+_INDENT = 7
+
+# More than the longest text in any table: where output goes into a file or a pipe, a row is a line.
+_UNFOLDED = 10_000
+
+
+def _print(out: Console, shown: RenderableType) -> None:
+    """Print; into a file or a pipe without the blanks that fill a table's last column."""
+    if out.is_terminal:
+        out.print(shown)
+        return
+    with out.capture() as captured:
+        out.print(shown)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> Table:
+    made = Table(header_style="bold", box=None, pad_edge=False, show_header=any(columns))
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(value if isinstance(value, Text) else Text(str(value)) for value in row))
+        made.add_row(*map(Text, row))
     return made
+
+
+def _stacked(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], right: Sequence[str]
+) -> Group:
+    """The same table with the last column under each row, indented."""
+    lines: list[RenderableType] = [Text(title, "bold"), Text(_aligned(columns, columns, widths, right), "bold")]
+    for row in rows:
+        lines.append(Text(_aligned(row, columns, widths, right)))
+        if row[-1]:
+            lines.append(Padding(Text(row[-1], style="dim"), (0, 0, 0, min(widths[0] + len(_GAP), _INDENT))))
+    return Group(*lines)
+
+
+def _aligned(row: Sequence[str], columns: Sequence[str], widths: Sequence[int], right: Sequence[str]) -> str:
+    """All cells of a row but the last, each as wide as its column."""
+    blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+    cells = [
+        blank + cell if name in right else cell + blank for name, cell, blank in zip(columns, row, blanks, strict=True)
+    ]
+    return _GAP.join(cells[:-1]).rstrip()
 
 
 # --- dry run ---------------------------------------------------------------------------------------------------------
@@ -62,19 +119,20 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def show_preview(preview: Preview) -> None:
     """What a pass would write, order by order, and its effect on money and stock."""
-    out = console()
     busy = [one for one in preview.planned if one.plan.actions]
     if busy:
         rows = [(one.order_id, _does(action), *_sums(action)) for one in busy for action in one.plan.actions]
-        out.print(table("Would be written", ("order", "action", "total", "tax"), rows, right=("order", "total", "tax")))
-        units = sold_units(_creations(busy))
-        stock = sorted((code, f"-{count}") for code, count in units.items())
-        out.print(table("Stock that sales would take out", ("code", "units"), stock, right=("units",)))
+        show_table("Would be written", ("order", "action", "total", "tax"), rows, right=("order", "total", "tax"))
+        stock = [(code, f"{units:+d}") for code, units in _stock_effect(busy).items()]
+        if stock:
+            click.echo()
+            show_table("What it would do to the stock", ("code", "units"), stock, right=("units",))
     else:
-        out.print("Nothing would be written.")
+        click.echo("Nothing would be written.")
     if preview.rejected:
-        rejected = [(one.order_id, one.reason, one.detail) for one, _ in preview.rejected]
-        out.print(table("Would be set aside", ("order", "reason", "detail"), rejected, right=("order",)))
+        rejected = [(one.order_id, one.reason, _detail(one)) for one, _ in preview.rejected]
+        click.echo()
+        show_table("Would be set aside", ("order", "reason", "detail"), rejected, right=("order",), below="detail")
 
 
 def preview_json(preview: Preview) -> Json:
@@ -85,13 +143,19 @@ def preview_json(preview: Preview) -> Json:
             for one in preview.planned
             for action in one.plan.actions
         ],
-        "stock": {code: -count for code, count in sold_units(_creations(preview.planned)).items()},
+        "stock": _stock_effect(preview.planned),
         "set_aside": [_rejected_json(rejected) for rejected, _ in preview.rejected],
     }
 
 
-def _creations(planned: Iterable[Planned]) -> list[CreateSale]:
-    return [action for one in planned for action in one.plan.actions if isinstance(action, CreateSale)]
+def _stock_effect(planned: Sequence[Planned]) -> dict[str, int]:
+    """Units by product code that new sales move; charges and custom products are not counted in stock."""
+    creations = [action for one in planned for action in one.plan.actions if isinstance(action, CreateSale)]
+    sold = sold_units(creations)
+    goods = {
+        draft.code for one in planned for draft in one.desired.products if draft.product_id and not draft.is_charge
+    }
+    return {code: -sold[code_key(code)] for code in sorted(goods) if sold.get(code_key(code))}
 
 
 def _does(action: Action) -> str:
@@ -100,12 +164,14 @@ def _does(action: Action) -> str:
             return f"create sale, {action.sale.state}"
         case SettleSale():
             return "add payments"
+        case FulfillSale():
+            return "complete fulfilment"
         case VoidSale():
             return "void sale"
 
 
 def _sums(action: Action) -> tuple[object, object]:
-    return ("", "") if isinstance(action, VoidSale) else (action.sale.total, action.sale.tax)
+    return (action.sale.total, action.sale.tax) if isinstance(action, CreateSale | SettleSale) else ("", "")
 
 
 def _body(action: Action) -> Json | None:
@@ -130,38 +196,59 @@ def _rejected_json(rejected: Rejected) -> Json:
 # --- review ----------------------------------------------------------------------------------------------------------
 
 
-def show_review(items: Sequence[ReviewItem]) -> None:
-    """The orders that were set aside, oldest first."""
-    out = console()
+def show_review(items: Sequence[ReviewItem], *, with_state: bool = False) -> None:
+    """The orders that were set aside, oldest first; `with_state` where some of them may be solved or dismissed."""
     if not items:
-        out.print("Nothing is set aside.")
+        click.echo("Nothing is set aside.")
         return
+    columns = ("id", "order", *(["state"] if with_state else []), "reason", "since", "next try", "detail")
     rows = [
-        (item.id, item.order_id or "?", item.reason, item.detail, _when(item.first_at), _when(item.next_try))
+        (
+            item.id,
+            item.order_id or "?",
+            *([item.state] if with_state else []),
+            item.reason,
+            _when(item.first_at),
+            _next_try(item),
+            _detail(item),
+        )
         for item in items
     ]
-    columns = ("id", "order", "reason", "detail", "since", "next try")
-    out.print(table("Set aside", columns, rows, right=("id", "order")))
-    for hint in dict.fromkeys(f"{item.reason}: {item.hint}" for item in items):
-        out.print(Text(hint), style="dim")
+    show_table("Set aside", columns, rows, right=("id", "order"), below="detail")
+    click.echo()
+    for hint in dict.fromkeys(f"{item.reason}: {item.hint}" for item in items if item.state is ReviewState.OPEN):
+        show_text(hint, style="dim")
 
 
 def show_review_item(item: ReviewItem, payload: str) -> None:
     """One order that was set aside, with the payload it came with."""
-    out = console()
     rows = [
         ("order", item.order_id or "(no id)"),
         ("reason", item.reason),
         ("where", item.field),
         ("detail", item.detail),
         ("what to do", item.hint),
-        ("state", f"{item.state} {item.note}".strip()),
+        ("state", f"{item.state}: {item.note}" if item.note else item.state),
         ("since", _when(item.first_at)),
         ("tried again", item.tries),
-        ("next try", _when(item.next_try) or "when you say so: bcpoll review retry"),
+        ("next try", _next_try(item)),
     ]
-    out.print(table(f"Review {item.id}", ("", ""), rows))
-    out.print(payload, markup=False)
+    show_table(f"Review {item.id}", ("", ""), rows)
+    click.echo(_harmless(payload))
+
+
+# Reasons whose detail tells of a value, but not of which.
+_ABOUT_A_MEMBER = frozenset({Reason.MISSING_MEMBER, Reason.WRONG_TYPE})
+
+
+def _detail(found: Rejected | ReviewItem) -> str:
+    return f"{found.field}: {found.detail}" if found.reason in _ABOUT_A_MEMBER else found.detail
+
+
+def _next_try(item: ReviewItem) -> str:
+    if item.state is not ReviewState.OPEN:
+        return ""
+    return _when(item.next_try) or "waits for you"
 
 
 def review_json(item: ReviewItem) -> Json:
@@ -174,8 +261,8 @@ def review_json(item: ReviewItem) -> Json:
         "detail": item.detail,
         "hint": item.hint,
         "state": item.state,
-        "since": _when(item.first_at),
-        "next_try": _when(item.next_try),
+        "since": iso(item.first_at),
+        "next_try": _iso(item.next_try),
         "note": item.note,
     }
 
@@ -184,12 +271,12 @@ def review_json(item: ReviewItem) -> Json:
 
 
 def show_status(values: Mapping[str, object], runs: Sequence[Run]) -> None:
-    """Cursor, lag and counts as pairs, then the last runs."""
-    out = console()
-    out.print(table("Status", ("", ""), values.items()))
+    """Where the sync stands as pairs, then the last runs."""
+    show_table("Status", ("", ""), values.items())
     if runs:
-        rows = [(_when(run.begun_at), run.kind, _outcome(run), _counts(run.counts), run.message) for run in runs]
-        out.print(table("Last runs", ("begun", "kind", "outcome", "counts", "message"), rows))
+        click.echo()
+        rows = [(_when(run.begun_at), _outcome(run), _did(run)) for run in runs]
+        show_table("Last runs", ("begun", "outcome", "what it did"), rows, below="what it did")
 
 
 def run_json(run: Run) -> Json:
@@ -197,8 +284,8 @@ def run_json(run: Run) -> Json:
     return {
         "id": run.id,
         "kind": run.kind,
-        "begun": _when(run.begun_at),
-        "ended": _when(run.ended_at),
+        "begun": iso(run.begun_at),
+        "ended": _iso(run.ended_at),
         "outcome": run.outcome,
         "counts": dict(run.counts),
         "message": run.message,
@@ -209,9 +296,13 @@ def _outcome(run: Run) -> str:
     return run.outcome.value.replace("_", " ") if run.outcome else "under way, or killed"
 
 
-def _counts(counts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{counts[name]} {words}" for name, words in _COUNTED if counts.get(name)) or "nothing to do"
+def _did(run: Run) -> str:
+    return "; ".join(filter(None, (counts_line(run.counts), run.message)))
 
 
 def _when(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""
+
+
+def _iso(at: datetime | None) -> str | None:
+    return iso(at) if at else None

@@ -6,10 +6,8 @@ import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
 
-_NONE_SUCH = 2
 
-
-@click.group()
+@click.group(epilog="Example: bcpoll review list")
 def review() -> None:
     """List, show, retry or dismiss the orders that were set aside."""
 
@@ -28,10 +26,10 @@ def list_items(options: Options, every: bool) -> None:  # noqa: FBT001
     if options.as_json:
         print_json({"review": [render.review_json(item) for item in items]})
     else:
-        render.show_review(items)
+        render.show_review(items, with_state=every)
 
 
-@review.command(epilog="Example: bcpoll review show 3")
+@review.command(epilog="Example: bcpoll review show 3", short_help="Show one of them with the payload it came with.")
 @click.argument("item_id", type=int, metavar="ID")
 @pass_options
 def show(options: Options, item_id: int) -> None:
@@ -71,7 +69,10 @@ def retry(options: Options, item_ids: tuple[int, ...], every: bool) -> None:  # 
         click.echo(f"{count} will be tried again by the next pass (bcpoll run-once).")
 
 
-@review.command(epilog='Example: bcpoll review dismiss 3 --reason "entered by hand"')
+@review.command(
+    epilog='Example: bcpoll review dismiss 3 --reason "entered by hand"',
+    short_help="Say that nothing is to be done about one of them.",
+)
 @click.argument("item_id", type=int, metavar="ID")
 @click.option("--reason", required=True, help="Why nothing is to be done; kept with the order.")
 @pass_options

@@ -25,10 +25,24 @@ def _moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> d
     return at
 
 
+def _order_ids(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+    for text in texts:
+        if not (text.isascii() and text.isdecimal() and int(text)):
+            raise click.BadParameter(f"{text!r} is not the id of an order. Write its number, such as 1042.")
+    return tuple(map(int, texts))
+
+
 @click.command("run-once", epilog="Example: bcpoll run-once --dry-run --order 1042")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
-@click.option("--order", "orders", type=click.IntRange(min=1), multiple=True, metavar="ID", help="Only these orders.")
-@click.option("--since", callback=_moment, metavar="WHEN", help="Read orders changed since then once more.")
+@click.option(
+    "--order", "orders", callback=_order_ids, multiple=True, metavar="ID", help="Only this order; may be repeated."
+)
+@click.option(
+    "--since",
+    callback=_moment,
+    metavar="WHEN",
+    help="Read what changed since then once more: 2026-11-01T00:00:00Z.",
+)
 @pass_options
 def run_once(options: Options, dry_run: bool, orders: tuple[int, ...], since: datetime | None) -> int:  # noqa: FBT001
     """Bring what changed since the last pass into the POS, once.
@@ -36,35 +50,28 @@ def run_once(options: Options, dry_run: bool, orders: tuple[int, ...], since: da
     Exit codes: 0 done, 3 done but orders were set aside, 75 stopped early and safe to run again, 69 the other side
     could not be reached, 77 a token was refused, 78 the settings are wrong, 74 the checkpoint cannot be used.
     """
-    from bcpoll.cli import render, wiring
-    from bcpoll.cycle import Scope, preview
+    from bcpoll.cli import wiring
+    from bcpoll.cycle import Scope
 
     settings = wiring.settings_of(options.config, options.environ)
     scope = Scope(order_ids=orders, since=since)
-    if not dry_run:
-        with wiring.stopping_on_signals() as stop:
-            report, requests = _pass(settings, scope, "run-once", stop)
-        _say(options, report, requests)
-        return _SET_ASIDE if report.set_aside else 0
-    with wiring.stopping_on_signals() as stop, wiring.connected(settings, command="dry run", stop=stop) as connection:
-        found = preview(connection.shell, scope)
-    if options.as_json:
-        print_json(render.preview_json(found))
-    else:
-        render.show_preview(found)
-    return _SET_ASIDE if found.rejected else 0
+    with wiring.stopping_on_signals() as stop:
+        if dry_run:
+            return _preview(options, settings, scope, stop)
+        report, requests = _pass(settings, scope, "run-once", stop)
+    _tell(options, report, requests)
+    return _SET_ASIDE if report.set_aside else 0
 
 
-@click.command(epilog="Example: bcpoll -v run")
+@click.command(
+    epilog="Example: bcpoll -v run", short_help="Run a pass at once and then each interval, in the foreground."
+)
 @pass_options
 def run(options: Options) -> int:
     """Run a pass at once and then each interval, in the foreground, until SIGTERM or Ctrl-C.
 
     A pass that fails is logged and the next one comes; a token that is refused ends the program with 77.
     """
-    import signal
-    from types import FrameType
-
     from bcpoll.cli import wiring
     from bcpoll.cycle import Scope
     from bcpoll.scheduler import Loop
@@ -74,17 +81,11 @@ def run(options: Options) -> int:
 
     def tick() -> None:
         report, requests = _pass(settings, Scope(), "run", stop)
-        _say(options, report, requests)
+        _tell(options, report, requests, one_line=True)
 
     loop = Loop(tick, interval=settings.sync.interval)
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        loop.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    loop.run()
+    with wiring.stopping_on_signals(stop, then=loop.stop):
+        loop.run()
     return 0
 
 
@@ -101,11 +102,35 @@ def _pass(
         return run_pass(connection.shell, scope), connection.requests
 
 
-def _say(options: Options, report: "Report", requests: Mapping[str, int]) -> None:
-    from bcpoll.cli import render
+def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threading.Event) -> int:
+    """What a pass would do. The POS is asked for its names also where no order needs them, to try the settings out."""
+    from bcpoll.cli import render, wiring
+    from bcpoll.cycle import preview
+
+    with wiring.connected(settings, command="dry run", stop=stop, create=False) as connection:
+        _ = connection.shop
+        found = preview(connection.shell, scope)
+        is_before_start = connection.checkpoint.start() is None and settings.sync.start is None
+    if options.as_json:
+        print_json(render.preview_json(found))
+    else:
+        render.show_preview(found)
+    if is_before_start and not scope.order_ids:
+        click.echo(_NOT_STARTED, err=True)
+    return _SET_ASIDE if found.rejected else 0
+
+
+_NOT_STARTED = (
+    "The first run fixes the start: orders placed before it are left alone. To see what an older order would become,"
+    " name it with --order."
+)
+
+
+def _tell(options: Options, report: "Report", requests: Mapping[str, int], *, one_line: bool = False) -> None:
+    from bcpoll.cli import words
 
     if options.as_json:
         body: dict[str, Any] = {"counts": dict(report.counts), "waiting": report.waiting, "requests": dict(requests)}
-        print_json(body)
+        print_json(body, one_line=one_line)
     else:
-        click.echo(render.report_line(report, requests))
+        words.say(words.report_line(report, requests))

@@ -6,7 +6,7 @@ The only place where concrete things are built and where the clock and the signa
 import logging
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from bcpoll import bigcommerce, logs, pos
+from bcpoll.apply import STOPPED
+from bcpoll.budget import Clock
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import Settings, load, policy
 from bcpoll.core.shop import Shop
@@ -72,6 +74,7 @@ class Connection:
             start=sync.start,
             overlap=sync.overlap,
             sweep=sync.sweep,
+            keep_payloads=self.settings.checkpoint.keep_payloads,
             workers=sync.workers,
             when_closed=self.settings.pos.when_closed,
             stop=self.stop,
@@ -93,22 +96,36 @@ def settings_of(config: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 @contextmanager
-def connected(settings: Settings, *, command: str, stop: threading.Event) -> Iterator[Connection]:
-    """Hold the run lock, open the checkpoint and both clients; raises LockHeld where another run is under way."""
+def connected(settings: Settings, *, command: str, stop: threading.Event, create: bool = True) -> Iterator[Connection]:
+    """Hold the run lock, open the checkpoint and both clients; raises LockHeld where another run is under way.
+
+    With `create` off, a checkpoint that is not there yet is one in memory, so that nothing is left on the disk.
+    """
     token = settings.pos.access_token
     if token is None:
         raise SettingsError(
-            [Problem("[pos] access_token", "is missing", "Set a personal token; signing in by OAuth comes with a later version.")],
+            [
+                Problem(
+                    "[pos] access_token",
+                    "is missing",
+                    "Set a personal token; signing in by OAuth comes with a later version.",
+                )
+            ],
             source="the settings",
         )
     workers = settings.sync.workers
     with ExitStack() as stack:
-        stack.enter_context(run_lock(settings.checkpoint.path, command=command, now=now()))
-        checkpoint = stack.enter_context(open_checkpoint(settings))
+        if create or settings.checkpoint.path.exists():
+            stack.enter_context(run_lock(settings.checkpoint.path, command=command, now=now()))
+            checkpoint = stack.enter_context(open_checkpoint(settings))
+        else:
+            checkpoint = stack.enter_context(Checkpoint.in_memory(now()))
+        clock = _clock(stop)
+        store_token = settings.bigcommerce.access_token
         store_client = bigcommerce.connect(
-            settings.bigcommerce.base_url, settings.bigcommerce.access_token.get_secret_value(), workers=workers
+            settings.bigcommerce.base_url, store_token.get_secret_value(), workers=workers, clock=clock
         )
-        pos_client = pos.connect(settings.pos.base_url, token.get_secret_value(), workers=workers)
+        pos_client = pos.connect(settings.pos.base_url, token.get_secret_value(), workers=workers, clock=clock)
         yield Connection(
             settings=settings,
             checkpoint=checkpoint,
@@ -116,6 +133,16 @@ def connected(settings: Settings, *, command: str, stop: threading.Event) -> Ite
             pos_client=stack.enter_context(pos_client),
             stop=stop,
         )
+
+
+def _clock(stop: threading.Event) -> Clock:
+    """The transport's clock. A wait for a rate limit may take minutes: it ends at once when the program is to stop."""
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise STOPPED
+
+    return Clock(sleep=sleep)
 
 
 @contextmanager
@@ -129,15 +156,18 @@ def open_checkpoint(settings: Settings, *, create: bool = True) -> Iterator[Chec
 
 
 @contextmanager
-def stopping_on_signals() -> Iterator[threading.Event]:
+def stopping_on_signals(
+    stop: threading.Event | None = None, *, then: Callable[[], None] = lambda: None
+) -> Iterator[threading.Event]:
     """An event that SIGTERM and Ctrl-C set, so that a pass ends after what is in flight; a second Ctrl-C interrupts."""
-    stop = threading.Event()
+    stop = stop or threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         log.warning("stopping after what is in flight")
         stop.set()
+        then()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

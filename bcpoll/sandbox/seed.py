@@ -262,6 +262,14 @@ def _place(store: Store, orders: list[SeedOrder], base: datetime) -> None:
             store.ship(number, at=placed + _EVERY / 2)
 
 
+def place_late_order(store: Store) -> int:
+    """Place an order that is to be delivered, after all the others; gives its number, 0 in a shop without products."""
+    product = next((one for one in store.catalogue if one.sku and not one.variants), None)
+    if product is None:
+        return 0
+    return store.place(Draft(items=(store.item(product.sku),), shopper=ADA, parcels=(Parcel(cost="5.00"),)))
+
+
 def demo_world(
     *,
     base: datetime = BASE,

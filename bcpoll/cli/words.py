@@ -1,0 +1,46 @@
+"""What a pass did, in words: the one line that a pass prints, without the weight of tables.
+
+Must not import rich: a pass that finds nothing to do should be over in a moment.
+"""
+
+import shutil
+import sys
+from collections.abc import Mapping
+
+import click
+
+from bcpoll.cycle import Report
+
+# What a pass counts, in the order and the words in which it is told; what is not listed is for --json.
+_COUNTED = (
+    ("created", "sales written"),
+    ("settled", "sales paid"),
+    ("fulfilled", "sales fulfilled"),
+    ("voided", "sales voided"),
+    ("customers_created", "customers created"),
+    ("products_created", "products created"),
+    ("not_imported", "not to import"),
+    ("unchanged", "unchanged"),
+    ("set_aside", "set aside"),
+    ("not_found", "not found in BigCommerce"),
+)
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """What a pass counted."""
+    told = [f"{counts[name]} {words}" for name, words in _COUNTED if counts.get(name)]
+    return ", ".join(told) or "nothing to do"
+
+
+def report_line(report: Report, requests: Mapping[str, int]) -> str:
+    """One line on what a pass did."""
+    asked = f"{requests['bigcommerce']} + {requests['pos']} requests to BigCommerce and the POS"
+    waiting = f"; {report.waiting} waiting in review (bcpoll review list)" if report.waiting else ""
+    return f"{counts_line(report.counts)} ({asked}){waiting}"
+
+
+def say(text: str) -> None:
+    """Print a sentence on stdout: between words where a terminal is too narrow for it, else on one line."""
+    if sys.stdout.isatty():
+        text = click.wrap_text(text, width=shutil.get_terminal_size().columns, preserve_paragraphs=True)
+    click.echo(text)

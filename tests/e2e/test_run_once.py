@@ -1,0 +1,240 @@
+"""`bcpoll run-once` from settings to exit code: what it writes, what it prints, and what it leaves alone."""
+
+import os
+import signal
+
+import pytest
+from program import Desk
+
+from bcpoll.core.sale import AppliedState
+
+KNOWN = "1 + 0 requests to BigCommerce and the POS"
+
+
+def test_the_first_run_writes_every_order_and_says_so_on_one_line(desk: Desk) -> None:
+    said = desk.run("run-once")
+
+    assert said.code == 0
+    assert said.err == ""
+    assert said.out.startswith("3 sales written, 1 products created (")
+    assert said.out.count("\n") == 1
+    assert [len(desk.pos().sales[str(number)]) for number in (100, 101, 102)] == [1, 1, 1]
+
+
+def test_the_second_run_writes_nothing_and_asks_for_one_page(desk: Desk) -> None:
+    desk.run("run-once")
+    before, writes = desk.pos(), desk.writes()
+
+    said = desk.run("run-once")
+
+    assert (said.code, said.out) == (0, f"3 unchanged ({KNOWN})\n")
+    assert desk.writes() == writes
+    assert desk.pos() == before
+
+
+def test_with_json_it_prints_one_object(desk: Desk) -> None:
+    said = desk.run("--json", "run-once")
+
+    assert said.json["counts"]["created"] == 3
+    assert said.json["requests"]["bigcommerce"] >= 1
+    assert said.json["waiting"] == 0
+
+
+def test_log_lines_go_to_stderr_and_name_the_order(desk: Desk) -> None:
+    said = desk.run("-v", "run-once")
+
+    assert "order 101: sale" in said.err
+    assert said.out.count("\n") == 1
+
+
+def test_what_is_set_aside_is_told_by_the_exit_code_once(desk: Desk) -> None:
+    wrong = desk.order(fields={"total_inc_tax": "1.0000"})
+
+    first, second = desk.run("run-once"), desk.run("run-once")
+
+    assert first.code == 3
+    assert f"order {wrong} set aside: totals differ" in first.err
+    assert "1 set aside" in first.out
+    assert second.code == 0
+    assert "set aside" not in second.err
+    assert "1 waiting in review (bcpoll review list)" in second.out
+
+
+def test_an_order_that_is_set_aside_does_not_stop_the_others(desk: Desk) -> None:
+    wrong = desk.order(currency="EUR")
+    right = desk.order()
+
+    desk.run("run-once")
+
+    assert str(wrong) not in desk.pos().sales
+    assert len(desk.pos().sales[str(right)]) == 1
+
+
+def test_one_order_by_its_number(desk: Desk) -> None:
+    said = desk.run("run-once", "--order", "101")
+
+    assert said.code == 0
+    assert said.out.startswith("1 sales written")
+    assert list(desk.pos().sales) == ["101"]
+
+
+def test_several_orders_by_their_numbers(desk: Desk) -> None:
+    desk.run("run-once", "--order", "100", "--order", "102")
+
+    assert sorted(desk.pos().sales) == ["100", "102"]
+
+
+def test_an_order_that_does_not_exist_is_named(desk: Desk) -> None:
+    said = desk.run("run-once", "--order", "999")
+
+    assert said.code == 0
+    assert "BigCommerce has no order 999" in said.err
+    assert said.out.startswith("1 not found in BigCommerce")
+
+
+def test_reading_further_back_writes_nothing_twice(desk: Desk) -> None:
+    desk.run("run-once")
+
+    said = desk.run("run-once", "--since", "2020-01-01T00:00:00Z")
+
+    assert said.out == f"3 unchanged ({KNOWN})\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--since", "nonsense"], "'nonsense' is not a moment. Write date, time and zone: 2026-11-01T00:00:00Z."),
+        (["--since", "2026-11-01"], "'2026-11-01' is not a moment."),
+        (["--order", "x"], "'x' is not the id of an order. Write its number, such as 1042."),
+        (["--order", "0"], "'0' is not the id of an order."),
+        (["--orders", "5"], "No such option '--orders'. Did you mean '--order'?"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error_that_says_what_would_be_right(
+    desk: Desk, arguments: list[str], told: str
+) -> None:
+    said = desk.run("run-once", *arguments)
+
+    assert said.code == 2
+    assert told in said.err
+    assert len(desk.world.log) == 0
+
+
+# --- dry run ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_the_writes_and_what_they_would_do_to_the_stock(desk: Desk) -> None:
+    wrong = desk.order(fields={"total_inc_tax": "1.0000"})
+
+    said = desk.run("run-once", "--dry-run")
+
+    lines = [line.split() for line in said.out.splitlines()]
+    assert said.code == 3
+    assert ["100", "create", "sale,", "closed", "19.98", "1.48"] in lines
+    assert ["MUG", "-6"] in lines
+    assert not any(line[:1] == ["BC-SHIPPING"] for line in lines)
+    assert any(line[:3] == [str(wrong), "totals", "differ"] for line in lines)
+
+
+def test_a_dry_run_on_a_fresh_machine_leaves_nothing_on_either_side_or_on_the_disk(desk: Desk) -> None:
+    before = desk.pos()
+
+    desk.run("run-once", "--dry-run")
+
+    assert desk.pos() == before
+    assert desk.writes() == 0
+    assert [file.name for file in desk.folder.iterdir()] == ["config.toml"]
+
+
+def test_a_dry_run_on_a_checkpoint_leaves_the_ledger_as_it_is(desk: Desk) -> None:
+    desk.run("run-once")
+    desk.world.store.cancel(100)
+    new = desk.order()
+    before, ledger, writes = desk.pos(), desk.ledger(), desk.writes()
+
+    said = desk.run("run-once", "--dry-run")
+
+    assert ("100  void sale" in said.out, f"{new}  create sale" in said.out) == (True, True)
+    assert (desk.pos(), desk.ledger(), desk.writes()) == (before, ledger, writes)
+
+
+def test_a_dry_run_with_json_shows_the_bodies(desk: Desk) -> None:
+    said = desk.run("--json", "run-once", "--dry-run", "--order", "100")
+
+    (write,) = said.json["writes"]
+    assert (write["order"], write["action"]) == (100, "create sale, closed")
+    assert write["body"]["state"] == "closed"
+    assert [line["product"]["id"] for line in write["body"]["line_items"]] == ["product MUG", "product BC-SHIPPING"]
+    assert said.json["stock"] == {"MUG": -1}
+    assert said.json["set_aside"] == []
+
+
+def test_a_dry_run_tries_the_settings_out_although_there_is_nothing_to_write(desk: Desk) -> None:
+    desk.write_config(('start = "2000-01-01T00:00:00Z"', 'start = "now"'), ('register = "Online"', 'register = "Web"'))
+
+    said = desk.run("run-once", "--dry-run")
+
+    assert said.code == 78
+    assert 'the POS has no register "Web"' in said.err
+
+
+def test_a_dry_run_before_the_start_says_why_older_orders_are_missing(desk: Desk) -> None:
+    desk.write_config(('start = "2000-01-01T00:00:00Z"', 'start = "now"'))
+
+    said = desk.run("run-once", "--dry-run")
+
+    assert (said.code, said.out) == (0, "Nothing would be written.\n")
+    assert "orders placed before it are left alone" in said.err
+    assert "name it with --order" in said.err
+
+
+def test_a_dry_run_after_a_run_has_nothing_to_show(desk: Desk) -> None:
+    desk.run("run-once")
+
+    said = desk.run("run-once", "--dry-run")
+
+    assert (said.code, said.out, said.err) == (0, "Nothing would be written.\n", "")
+
+
+def test_the_ledger_says_what_was_written(desk: Desk) -> None:
+    desk.run("run-once")
+
+    assert {row.applied.state for row in desk.ledger().values()} == {AppliedState.PAID}
+
+
+# --- in the foreground -----------------------------------------------------------------------------------------------
+
+
+def test_the_loop_leaves_the_signals_of_its_caller_as_they_were(desk: Desk) -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    desk.world.after.append(lambda request: request.is_write and os.kill(os.getpid(), signal.SIGTERM))
+
+    said = desk.run("run")
+
+    assert said.code == 0
+    assert "stopping after what is in flight" in said.err
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_loop_whose_settings_are_wrong_ends(desk: Desk) -> None:
+    desk.write_config(('user = "online"', 'user = "nobody"'))
+
+    said = desk.run("run")
+
+    assert said.code == 78
+    assert 'the POS has no user "nobody"' in said.err
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_on_a_terminal_the_line_is_folded_between_words(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    lines = desk.run("run-once").out.splitlines()
+
+    assert len(lines) == (1 if width > 100 else 2)
+    assert max(map(len, lines)) <= width
+    assert " ".join(lines).endswith("requests to BigCommerce and the POS)")
