@@ -60,6 +60,7 @@ class Shell:
     start: datetime | None
     overlap: timedelta
     sweep: timedelta
+    keep_payloads: timedelta
     workers: int
     when_closed: WhenClosed
     stop: threading.Event = field(default_factory=threading.Event)
@@ -167,6 +168,7 @@ class _Pass:
         # New orders first: an old one whose retry ends the pass must not keep them waiting.
         self._retry()
         if is_sweep:
+            shell.checkpoint.prune(shell.clock() - shell.keep_payloads)
             shell.checkpoint.set_mark(_SWEEP, shell.clock())
 
     def preview(self, scope: Scope) -> Preview:

@@ -200,6 +200,7 @@ class Shop:
             start=sync.start,
             overlap=sync.overlap,
             sweep=sync.sweep,
+            keep_payloads=settings.checkpoint.keep_payloads,
             workers=sync.workers,
             when_closed=settings.pos.when_closed,
             stop=self.stop,

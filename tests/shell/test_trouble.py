@@ -46,6 +46,18 @@ def test_a_bug_that_shows_over_one_order_holds_up_no_other(monkeypatch: pytest.M
     assert shop.states(odd) == ["closed"]
 
 
+def test_payloads_of_finished_orders_are_blanked_after_their_time_and_those_of_open_ones_kept() -> None:
+    shop = Shop(settings={"checkpoint": {"keep_payloads": "2d"}})
+    fine = shop.order()
+    bad = shop.order(fields={"total_inc_tax": "1.0000"})
+    shop.pass_()
+
+    shop.later(days=3)
+
+    assert [intent.body for intent in shop.checkpoint.history(fine)] == [{}]
+    assert [item.payload["id"] for item in shop.review()] == [bad]
+
+
 def test_a_customer_deleted_in_the_pos_is_found_or_made_anew_with_the_next_try() -> None:
     shop = Shop()
     shop.order(shopper=ADA)
