@@ -400,7 +400,8 @@ class _Pass:
         self.counts["set_aside"] += is_news
         level = logging.WARNING if is_news else logging.INFO
         order = rejected.order_id
-        log.log(level, "order %s set aside: %s (%s)", order, rejected.reason, rejected.detail, extra={"order": order})
+        detail = f"{rejected.field}: {rejected.detail}"
+        log.log(level, "order %s set aside: %s (%s)", order, rejected.reason, detail, extra={"order": order})
 
     def _unapplied(self, version: _Version, now: datetime) -> Iterator[LedgerRow]:
         """The row of an order that was rejected before there was a plan: seen in this version, applied as before."""

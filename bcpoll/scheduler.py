@@ -13,9 +13,12 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from bcpoll.errors import BcpollError, RetryLater
+from bcpoll.errors import AccessRefused, BcpollError, CheckpointError, SettingsError
 
 log = logging.getLogger(__name__)
+
+# What no later pass can mend before a person has: a refused token, wrong settings, a checkpoint that cannot be used.
+_DEAD_ENDS = (AccessRefused, SettingsError, CheckpointError)
 
 
 class Loop:
@@ -55,7 +58,7 @@ class Loop:
             self._scheduler.shutdown(wait=False)
 
     def _guarded(self) -> None:
-        """One pass. An error that time may mend is logged, and the next pass comes; any other one ends the loop."""
+        """One pass. A pass that fails is logged, and the next one comes; a dead end ends the loop."""
         with self._running:
             if self._stopping:
                 # Asked to stop before there was a scheduler to shut down: now there is one.
@@ -63,14 +66,11 @@ class Loop:
                 return
             try:
                 self._tick()
-            except RetryLater as error:
-                log.warning("the pass stopped early: %s %s", error.message, error.hint)
+            except _DEAD_ENDS as error:
+                self._ended_by = error
+                self.stop()
             except BcpollError as error:
-                if error.exit_code == 0:
-                    log.info("%s", error.message)
-                else:
-                    self._ended_by = error
-                    self.stop()
+                log.warning("the pass stopped early: %s %s", error.message, error.hint)
             except Exception:
                 # The edge of a pass: a bug in one must not silence the shop's sync for good.
                 log.exception("the pass failed; the next one comes as planned")

@@ -15,17 +15,23 @@ class Progress(CheckpointFile):
     """The part of the checkpoint that says where the next run goes on."""
 
     def claim(self, store_hash: str, pos: str) -> None:
-        """Tie the checkpoint to one store and one POS; raises CheckpointError if it belongs to others."""
+        """Tie the checkpoint to one store and one POS; raises CheckpointError if it belongs to others.
+
+        To be called once both have answered: a slip in the settings must not make the checkpoint another shop's.
+        """
         with self.atomic():
-            ((store_before, pos_before),) = self._rows("SELECT store_hash, pos FROM shop")
-            if not store_before:
-                self._write("UPDATE shop SET store_hash = ?, pos = ?", store_hash, pos)
-            elif (store_before, pos_before) != (store_hash, pos):
-                raise CheckpointError(
-                    f"The checkpoint {self.path} belongs to the store {store_before!r} and the POS {pos_before!r},"
-                    f" not to {store_hash!r} and {pos!r}",
-                    hint="Give every shop a checkpoint of its own: [checkpoint] path in the settings.",
-                )
+            self.check_owner(store_hash, pos)
+            self._write("UPDATE shop SET store_hash = ?, pos = ?", store_hash, pos)
+
+    def check_owner(self, store_hash: str, pos: str) -> None:
+        """Raise CheckpointError if the checkpoint belongs to another store or POS; one of nobody's will do."""
+        ((store_before, pos_before),) = self._rows("SELECT store_hash, pos FROM shop")
+        if store_before and (store_before, pos_before) != (store_hash, pos):
+            raise CheckpointError(
+                f"The checkpoint {self.path} belongs to the store {store_before!r} and the POS {pos_before!r},"
+                f" not to {store_hash!r} and {pos!r}",
+                hint="Give every shop a checkpoint of its own: [checkpoint] path in the settings.",
+            )
 
     def cursor(self) -> datetime | None:
         """The modification time up to which everything is applied or set aside; None before the first run."""

@@ -66,7 +66,7 @@ def tracked(world: World) -> Iterator[tuple[str, str]]:
 
 def _created(world: World, was: Before) -> str:
     names = [row["name"] for row in _new_products(world, was) if _CHARGE_MARK not in row["name"]]
-    return _named(names)
+    return _named(sorted(names))
 
 
 def _paid_and_unpaid(world: World, _was: Before) -> str:
@@ -96,7 +96,7 @@ def _only_read(world: World, _was: Before) -> str:
 
 
 def _charges(world: World, was: Before) -> str:
-    return _named(row["sku"] for row in _new_products(world, was) if _CHARGE_MARK in row["name"])
+    return _named(sorted(row["sku"] for row in _new_products(world, was) if _CHARGE_MARK in row["name"]))
 
 
 def _left_out(world: World, _was: Before) -> str:

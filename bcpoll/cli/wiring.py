@@ -56,8 +56,10 @@ class Connection:
 
     @cached_property
     def shop(self) -> Shop:
-        """The reference data, read when it is first needed."""
-        return load_shop(self.settings, self.pos, self.checkpoint, now())
+        """The reference data, read when it is first needed; with it both sides have answered to these settings."""
+        shop = load_shop(self.settings, self.pos, self.checkpoint, now())
+        self.checkpoint.claim(self.settings.bigcommerce.store_hash, self.settings.pos.domain_prefix)
+        return shop
 
     @cached_property
     def shell(self) -> Shell:
@@ -151,7 +153,7 @@ def open_checkpoint(settings: Settings, *, create: bool = True) -> Iterator[Chec
     with Checkpoint.open(settings.checkpoint.path, now=now(), create=create) as checkpoint:
         for warning in checkpoint.warnings:
             log.warning("%s", warning)
-        checkpoint.claim(settings.bigcommerce.store_hash, settings.pos.domain_prefix)
+        checkpoint.check_owner(settings.bigcommerce.store_hash, settings.pos.domain_prefix)
         yield checkpoint
 
 

@@ -13,12 +13,12 @@ from bcpoll.cycle import Report
 
 # What a pass counts, in the order and the words in which it is told; what is not listed is for --json.
 _COUNTED = (
-    ("created", "sales written"),
-    ("settled", "sales paid"),
-    ("fulfilled", "sales fulfilled"),
-    ("voided", "sales voided"),
-    ("customers_created", "customers created"),
-    ("products_created", "products created"),
+    ("created", "sale{s} written"),
+    ("settled", "sale{s} paid"),
+    ("fulfilled", "sale{s} fulfilled"),
+    ("voided", "sale{s} voided"),
+    ("customers_created", "customer{s} created"),
+    ("products_created", "product{s} created"),
     ("not_imported", "not to import"),
     ("unchanged", "unchanged"),
     ("set_aside", "set aside"),
@@ -28,7 +28,11 @@ _COUNTED = (
 
 def counts_line(counts: Mapping[str, int]) -> str:
     """What a pass counted."""
-    told = [f"{counts[name]} {words}" for name, words in _COUNTED if counts.get(name)]
+    told = [
+        f"{counts[name]} {words.format(s='' if counts[name] == 1 else 's')}"
+        for name, words in _COUNTED
+        if counts.get(name)
+    ]
     return ", ".join(told) or "nothing to do"
 
 

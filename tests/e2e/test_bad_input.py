@@ -258,6 +258,18 @@ def test_a_checkpoint_that_cannot_be_used_is_left_as_it_is(
     assert len(desk.world.log) == requests
 
 
+def test_a_slip_in_the_settings_does_not_make_the_checkpoint_another_shops(desk: Desk) -> None:
+    desk.order()
+    desk.write_config(('store_hash = "sandbox"', 'store_hash = "sandbax"'))
+    assert desk.run("run-once").code != 0
+    desk.write_config()
+
+    said = desk.run("run-once")
+
+    assert said.code == 0
+    assert "4 sales written" in said.out
+
+
 def test_the_checkpoint_of_another_shop(desk: Desk) -> None:
     desk.run("run-once")
     writes = desk.writes()
@@ -347,7 +359,7 @@ def test_two_products_under_one_code_are_never_guessed(desk: Desk) -> None:
     said = desk.run("run-once")
 
     assert said.code == 3
-    assert "ambiguous product (several products go by 'MUG')" in said.err
+    assert "ambiguous product (sku: several products go by 'MUG')" in said.err
     assert desk.pos().sales == {}
 
 

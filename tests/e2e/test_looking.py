@@ -39,7 +39,7 @@ def test_status_says_where_the_sync_stands(looked_at: Desk) -> None:
     assert "orders          2 without a sale, 3 paid" in lines
     assert "set aside       1 foreign currency, 1 totals differ (bcpoll review list)" in lines
     assert "unclear writes  none" in lines
-    assert lines[-1].endswith("set aside  3 sales written, 1 products created, 2 set aside")
+    assert lines[-1].endswith("set aside  3 sales written, 1 product created, 2 set aside")
 
 
 def test_status_as_json(looked_at: Desk) -> None:
@@ -140,7 +140,7 @@ def test_review_retry_tries_the_newest_version_with_the_next_pass(looked_at: Des
     after = looked_at.run("run-once")
 
     assert after.code == 0
-    assert after.out.startswith("1 sales written")
+    assert after.out.startswith("1 sale written")
     assert "1 waiting in review" in after.out
     assert len(looked_at.pos().sales["103"]) == 1
 

@@ -16,7 +16,7 @@ def test_the_first_run_writes_every_order_and_says_so_on_one_line(desk: Desk) ->
 
     assert said.code == 0
     assert said.err == ""
-    assert said.out.startswith("3 sales written, 1 products created (")
+    assert said.out.startswith("3 sales written, 1 product created (")
     assert said.out.count("\n") == 1
     assert [len(desk.pos().sales[str(number)]) for number in (100, 101, 102)] == [1, 1, 1]
 
@@ -74,7 +74,7 @@ def test_one_order_by_its_number(desk: Desk) -> None:
     said = desk.run("run-once", "--order", "101")
 
     assert said.code == 0
-    assert said.out.startswith("1 sales written")
+    assert said.out.startswith("1 sale written")
     assert list(desk.pos().sales) == ["101"]
 
 

@@ -8,7 +8,16 @@ from itertools import chain, repeat
 
 import pytest
 
-from bcpoll.errors import AccessRefused, BcpollError, CheckpointError, Problem, RetryLater, SettingsError, Unreachable
+from bcpoll.errors import (
+    AccessRefused,
+    BcpollError,
+    CheckpointError,
+    GiveUp,
+    Problem,
+    RetryLater,
+    SettingsError,
+    Unreachable,
+)
 from bcpoll.lock import LockHeld
 from bcpoll.scheduler import Loop
 
@@ -65,6 +74,7 @@ def test_passes_come_on_the_interval_until_the_loop_is_stopped() -> None:
     [
         (RetryLater("the register is closed", hint="Open it."), "the register is closed Open it."),
         (Unreachable("no answer"), "no answer"),
+        (GiveUp("a stray refusal"), "a stray refusal"),
         (LockHeld("another process"), "Another run is under way: another process"),
         (ValueError("a bug"), "the pass failed"),
         (AssertionError("another bug"), "the pass failed"),
@@ -90,7 +100,6 @@ def test_what_time_may_mend_is_logged_and_the_next_pass_comes(
         AccessRefused("the token was refused"),
         SettingsError([Problem("[pos] user", "is unknown", "Name another.")], source="the settings"),
         CheckpointError("the disk is full"),
-        BcpollError("a dead end"),
     ],
     ids=lambda error: type(error).__name__,
 )
