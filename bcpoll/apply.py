@@ -17,7 +17,7 @@ from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, Settl
 from bcpoll.config import WhenClosed
 from bcpoll.core.bodies import sale_body
 from bcpoll.core.order import Json, code_key
-from bcpoll.core.plan import after, without_fulfillment
+from bcpoll.core.plan import after, taken_over, without_fulfillment
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import (
     Action,
@@ -70,7 +70,9 @@ class Outcome:
     @classmethod
     def idle(cls, planned: Planned) -> "Outcome":
         """The outcome of a plan without actions."""
-        return cls(planned=planned, applied=planned.applied, rejected=planned.plan.notice)
+        notice = planned.plan.notice
+        applied = planned.applied if notice else taken_over(planned.applied, planned.desired)
+        return cls(planned=planned, applied=applied, rejected=notice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

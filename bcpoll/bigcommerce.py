@@ -133,6 +133,13 @@ class BigCommerce:
                 return
             last = max(fresh)
 
+    def newest_order_ids(self, count: int) -> tuple[int, ...]:
+        """The ids of the newest orders, at most so many, newest first."""
+        path = f"{self._v2}/orders"
+        params: dict[str, str | int] = {"sort": "id:desc", "limit": count}
+        rows = rows_of(self._client.get(path, params, scope=_ORDERS, nothing=[]), path)
+        return tuple(whole_id_of(row, path) for row in rows[:count])
+
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
         """What is left of products, by (product id, variant id); variant 0 stands for the product as a whole."""
         ids = sorted(set(product_ids))

@@ -64,6 +64,8 @@ class Shell:
     workers: int
     when_closed: WhenClosed
     stop: threading.Event = field(default_factory=threading.Event)
+    before_first: Callable[[], None] = lambda: None
+    """Called before the first run of a checkpoint; may raise to keep it from happening."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,7 @@ class _Pass:
         start = shell.checkpoint.start()
         if start is not None:
             return start
+        shell.before_first()
         start = shell.start or shell.source.server_time()
         watched = [order_id for status in _WATCHED for order_id in shell.source.order_ids_with_status(status)]
         with shell.checkpoint.atomic():

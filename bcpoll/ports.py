@@ -62,6 +62,10 @@ class OrderSource(Protocol):
         """The ids of all orders in a status."""
         ...
 
+    def newest_order_ids(self, count: int) -> tuple[int, ...]:
+        """The ids of the newest orders, at most so many, newest first."""
+        ...
+
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
         """What is left of products, by (product id, variant id); products that are gone are absent."""
         ...

@@ -106,7 +106,7 @@ def join(settings: Settings, references: References) -> Shop:
         ),
     )
     if names.problems:
-        raise SettingsError(names.problems, source="the settings, compared with the POS,")
+        raise SettingsError(names.problems, source="the settings file, compared with the POS,")
     return shop
 
 

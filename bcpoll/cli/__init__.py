@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from bcpoll import __version__
-from bcpoll.cli import playground, review, status, sync
+from bcpoll.cli import playground, rebuild, review, status, sync
 from bcpoll.cli.options import Options, print_json
 from bcpoll.errors import BcpollError
 from bcpoll.logs import LogFormat, configure
@@ -86,5 +86,5 @@ def _tell(error: BcpollError, *, as_json: bool) -> None:
         print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
 
 
-for _command in (*sync.COMMANDS, *status.COMMANDS, *review.COMMANDS, *playground.COMMANDS):
+for _command in (*sync.COMMANDS, *status.COMMANDS, *review.COMMANDS, *rebuild.COMMANDS, *playground.COMMANDS):
     cli.add_command(_command)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _SET_ASIDE = 3
 
 
-def _moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    """Read the value of an option as a moment with its zone."""
     from bcpoll.core.times import parse_time
 
     at = parse_time(text) if text else None
@@ -39,7 +40,7 @@ def _order_ids(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, .
 )
 @click.option(
     "--since",
-    callback=_moment,
+    callback=moment,
     metavar="WHEN",
     help="Read what changed since then once more: 2026-11-01T00:00:00Z.",
 )

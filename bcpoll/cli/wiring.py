@@ -24,6 +24,7 @@ from bcpoll.cycle import Shell
 from bcpoll.errors import Problem, SettingsError
 from bcpoll.http import Client
 from bcpoll.lock import run_lock
+from bcpoll.rebuild import refuse_if_lost
 from bcpoll.references import load_shop
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,11 @@ class Connection:
             workers=sync.workers,
             when_closed=self.settings.pos.when_closed,
             stop=self.stop,
+            before_first=self._refuse_if_lost,
         )
+
+    def _refuse_if_lost(self) -> None:
+        refuse_if_lost(self.source, self.pos, self.checkpoint, self.settings.bigcommerce.store_hash)
 
     @property
     def requests(self) -> Mapping[str, int]:

@@ -109,8 +109,13 @@ def _is_edit(desired: Desired, applied: Applied, step: Step) -> bool:
         step in _KEEPS_SALE
         and applied.state in _LIVE
         and desired.sale is not None
-        and desired.content != applied.content
+        and _differs(desired.content, desired.sale, applied)
     )
+
+
+def _differs(content: str, sale: Sale, applied: Applied) -> bool:
+    """Whether lines or totals differ; of a sale that was read back from the POS only the total is known."""
+    return content != applied.content if applied.content else sale.total != applied.total
 
 
 def _edited(desired: Desired, applied: Applied, store_hash: str, policy: Policy) -> Plan:
@@ -198,6 +203,12 @@ def _plan(desired: Desired, *actions: Action) -> Plan:
 def _notice(desired: Desired, reason: Reason, detail: str) -> Plan:
     notice = Rejected(order_id=desired.order_id, reason=reason, field="status_id", detail=detail)
     return Plan(order_id=desired.order_id, notice=notice)
+
+
+def taken_over(applied: Applied, desired: Desired) -> Applied:
+    """What was applied, with the content of an order whose sale was read back from the POS and found to fit."""
+    is_known = bool(applied.content) or desired.sale is None or applied.state not in _LIVE
+    return applied if is_known else replace(applied, content=desired.content)
 
 
 def without_fulfillment(action: CreateSale) -> CreateSale:

@@ -169,7 +169,11 @@ def test_gift_certificates_may_count_into_the_items_total_or_not(items_total: in
     assert lines_are_complete(holding(structure, items_total)) is complete
 
 
-def test_neither_children_nor_certificates_need_count() -> None:
+@pytest.mark.parametrize(
+    ("items_total", "complete"),
+    [(2 + 3, True), (2 + 3 + 8, True), (2 + 3 + 1, True), (2 + 3 + 8 + 1, True), (8 + 1, False)],
+)
+def test_children_and_certificates_count_each_for_themselves(items_total: int, complete: bool) -> None:  # noqa: FBT001
     lines = [MUG, PEN, a_child(MUG, "LID", quantity=8, id=3)]
     structure = a_structure(shipping=[a_parcel(*lines)], certificates=[{"line_items": [a_certificate("25", id=4)]}])
-    assert lines_are_complete(holding(structure, 2 + 3))
+    assert lines_are_complete(holding(structure, items_total)) is complete

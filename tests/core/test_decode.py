@@ -22,7 +22,7 @@ from builders import (
 
 from bcpoll.core.decode import decode_head, decode_order, order_id_of
 from bcpoll.core.money import ZERO
-from bcpoll.core.order import Address, Cost, Destination, Discount, Json, LineKind
+from bcpoll.core.order import Address, Cost, Delivery, Destination, Discount, Json, LineKind
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.status import OrderStatus
 
@@ -55,6 +55,10 @@ def test_the_head_tells_whether_an_order_concerns_us() -> None:
     assert head.created_at == datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
     assert head.modified_at == datetime(2026, 3, 2, 9, 16, 30, tzinfo=UTC)
     assert (head.channel_id, head.external_source, head.archived) == (4, "POS (Mill Lane)", True)
+
+
+def test_an_order_that_tells_no_channel_came_by_the_first() -> None:
+    assert head_of(without(an_order(), "channel_id")).channel_id == 1
 
 
 def test_an_incomplete_order_needs_no_more_than_a_head() -> None:
@@ -410,6 +414,29 @@ def test_an_old_line_states_no_discounted_total(value: Any) -> None:
     raw = MUG | {"discounted_total_inc_tax": None} if value is None else without(MUG, "discounted_total_inc_tax")
     (line,) = read(an_order(raw)).lines
     assert line.discounted_total is None
+
+
+def test_a_line_may_lack_all_but_quantity_and_amounts() -> None:
+    bare = {"quantity": 1, "total_ex_tax": "10", "total_inc_tax": "10", "total_tax": "0"}
+    (line,) = read(an_order() | {"products": [bare]}).lines
+    assert (line.id, line.product_id, line.variant_id, line.parent_id) == (0, 0, 0, None)
+    assert (line.sku, line.name, line.kind, line.delivery) == ("", "", LineKind.PHYSICAL, Delivery.NONE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "delivery"),
+    [
+        ({"order_address_id": 500}, Delivery.SHIPPED),
+        ({"order_address_id": 0, "order_pickup_method_id": 1}, Delivery.PICKED_UP),
+        ({"order_address_id": 500, "order_pickup_method_id": 1}, Delivery.PICKED_UP),
+        ({"order_address_id": 0, "order_pickup_method_id": 0}, Delivery.NONE),
+        ({"order_address_id": 500, "type": "digital"}, Delivery.NONE),
+        ({"order_address_id": 500, "type": "giftcertificate"}, Delivery.NONE),
+    ],
+)
+def test_a_line_tells_how_it_gets_to_the_shopper(changes: Json, delivery: Delivery) -> None:
+    (line,) = read(an_order(MUG) | {"products": [MUG | changes]}).lines
+    assert line.delivery is delivery
 
 
 def test_a_discount_of_another_code_is_read() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import STORE, a_line, a_policy, a_status, an_order, desired_of
 
-from bcpoll.core.plan import LIFE_CYCLE, Step, after, plan, sale_id, without_fulfillment
+from bcpoll.core.plan import LIFE_CYCLE, Step, after, plan, sale_id, taken_over, without_fulfillment
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import (
     Applied,
@@ -302,3 +302,35 @@ def test_the_id_of_a_sale_is_a_uuid_of_version_five() -> None:
 )
 def test_another_store_order_or_revision_has_another_id(store: str, order_id: int, revision: int) -> None:
     assert sale_id(store, order_id, revision) != sale_id("abc123", 1001, 1)
+
+
+def test_a_sale_that_was_read_back_is_taken_over_where_its_total_fits() -> None:
+    wanted = WANTED[DesiredState.PAID]
+    assert wanted.sale is not None
+    read_back = applied(AppliedState.PAID, content="", total=wanted.sale.total)
+
+    assert plan(wanted, read_back, store_hash=STORE, policy=a_policy()).actions == ()
+    assert taken_over(read_back, wanted).content == CONTENT
+
+
+def test_a_sale_that_was_read_back_with_another_total_is_an_edit() -> None:
+    read_back = applied(AppliedState.PAID, content="", total=Decimal("0.01"))
+
+    void, create = plan(WANTED[DesiredState.PAID], read_back, store_hash=STORE, policy=a_policy()).actions
+
+    assert (type(void), type(create)) == (VoidSale, CreateSale)
+
+
+@pytest.mark.parametrize(
+    ("before", "desired"),
+    [
+        (AppliedState.PAID, DesiredState.PAID),
+        (AppliedState.VOIDED, DesiredState.VOIDED),
+        (AppliedState.NOTHING, DesiredState.NOT_IMPORTED),
+    ],
+    ids=["its content is known", "no sale is live", "nothing is desired"],
+)
+def test_otherwise_nothing_is_taken_over(before: AppliedState, desired: DesiredState) -> None:
+    known = applied(before) if before is AppliedState.PAID else applied(before, content="")
+
+    assert taken_over(known, WANTED[desired]) is known

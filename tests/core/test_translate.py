@@ -240,6 +240,7 @@ def test_a_draft_without_a_name_is_named_by_its_code() -> None:
 def test_each_charge_has_a_draft_with_a_name_and_no_price() -> None:
     fees = [("Delivery fee", "3.00"), ("Packing", "1.00")]
     raw = an_order(a_certificate("25"), shipping="5", handling="1", wrapping="2", fees=fees)
+    assert {(draft.product_id, draft.variant_id) for draft in drafts(raw)} == {(0, 0)}
     assert [(draft.code, draft.name, draft.unit_price, draft.is_charge) for draft in drafts(raw)] == [
         ("BC-GIFT-CERTIFICATE", "Gift certificate sold (BigCommerce)", 0, True),
         ("BC-SHIPPING", "Shipping (BigCommerce)", 0, True),
@@ -320,7 +321,7 @@ def test_each_charge_has_the_tax_of_its_own_rate() -> None:
 
 
 def test_among_rates_within_a_cent_the_nearest_counts() -> None:
-    assert tax_ids(an_order(a_line(price="0.09", rate="0.20"))) == [TAX_20.id]
+    assert tax_ids(an_order(a_line(price="0.10", rate="0.20"))) == [TAX_20.id]
 
 
 def test_among_equal_rates_the_default_counts() -> None:
@@ -337,8 +338,20 @@ def test_a_taxed_line_never_has_the_tax_that_is_none() -> None:
     assert tax_ids(an_order(a_line(price="0.10", rate="0.10")), taxes=(NO_TAX,), default_tax_id="tax-10") == ["tax-10"]
 
 
-def test_a_rate_a_cent_off_is_the_rate() -> None:
-    assert tax_ids(an_order(a_line(price="100.00", rate="0.1001"))) == [TAX_10.id]
+@pytest.mark.parametrize(
+    ("currency", "price", "rate", "tax_id"),
+    [
+        ("USD", "100.00", "0.1001", TAX_10.id),
+        ("USD", "100.00", "0.0999", TAX_10.id),
+        ("USD", "100.00", "0.1002", TAX_20.id),
+        ("USD", "100.00", "0.0998", TAX_20.id),
+        ("JPY", "100", "0.11", TAX_10.id),
+        ("JPY", "100", "0.12", TAX_20.id),
+    ],
+)
+def test_a_rate_is_met_to_the_smallest_unit_of_the_currency(currency: str, price: str, rate: str, tax_id: str) -> None:
+    raw = an_order(a_line(price=price, rate=rate), default_currency_code=currency)
+    assert tax_ids(raw, currency=Currency(currency), default_tax_id=TAX_20.id) == [tax_id]
 
 
 # --- tenders ---------------------------------------------------------------------------------------------------------
@@ -583,6 +596,12 @@ def test_an_address_stays_on_one_line() -> None:
     ]
 
 
+def test_a_note_of_just_the_length_that_fits_is_left_alone() -> None:
+    rest = 2000 - len(sale_of(an_order(customer_message="x")).note) + 1
+    assert sale_of(an_order(customer_message="x" * rest)).note.endswith("xx")
+    assert sale_of(an_order(customer_message="x" * (rest + 1))).note.endswith("x…")
+
+
 def test_a_long_note_is_cut_with_an_ellipsis() -> None:
     note = sale_of(an_order(customer_message="x" * 5000)).note
     assert (len(note), note[-2:]) == (2000, "x…")
@@ -712,6 +731,19 @@ def test_all_that_is_fulfilled_of_an_order_goes_the_same_way() -> None:
 def test_only_what_waits_to_be_sent_is_open(status: OrderStatus) -> None:
     desired = desired_of(an_order(**a_status(status)), policy=TRACKED)
     assert (desired.state is DesiredState.OPEN) is (status in AWAITING)
+
+
+@pytest.mark.parametrize(
+    "told", [{"code": "MILL", "name": ""}, {"code": "", "name": "Mill Lane"}], ids=["code", "name"]
+)
+def test_a_delivery_goes_to_the_shopper_and_not_to_the_shop_of_a_pickup(told: Json) -> None:
+    sent, collected = numbered(a_line(), a_line("PEN", **PICKED_UP))
+    location = a_pickup()["location"] | told
+    pickup = a_structure(pickups=[a_pickup(collected, location=location)])
+    raw = an_order(sent, collected, consignments=[pickup, a_structure(shipping=[a_parcel(sent)])])
+    ship_to = sale_of(raw, policy=TRACKED).ship_to
+    assert ship_to is not None
+    assert ship_to.street_1 == "1 Test Street"
 
 
 def test_an_unpaid_order_is_not_open() -> None:

@@ -1,0 +1,53 @@
+"""`bcpoll rebuild`: a new checkpoint from what the POS holds, after the old one was lost."""
+
+import threading
+from datetime import datetime
+
+import click
+
+from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.sync import moment
+
+
+@click.command(
+    epilog="Example: bcpoll rebuild && bcpoll run-once --dry-run",
+    short_help="Make a lost checkpoint anew from what the POS holds.",
+)
+@click.option(
+    "--start",
+    callback=moment,
+    metavar="WHEN",
+    help="Orders placed before this moment are left alone; else the oldest order among the sales that bcpoll wrote.",
+)
+@pass_options
+def rebuild(options: Options, start: datetime | None) -> int:
+    """Make a lost checkpoint anew from the sales, customers and products that the POS holds.
+
+    Nothing is written to the POS. The next pass takes over what is there and writes only what is missing.
+    """
+    from bcpoll.cli import wiring
+    from bcpoll.rebuild import Rebuild
+
+    settings = wiring.settings_of(options.config, options.environ)
+    with wiring.connected(settings, command="rebuild", stop=threading.Event()) as connection:
+        _ = connection.shop
+        rebuilt = Rebuild(
+            source=connection.source,
+            pos=connection.pos,
+            checkpoint=connection.checkpoint,
+            store_hash=settings.bigcommerce.store_hash,
+            clock=wiring.now,
+        ).run(start or settings.sync.start)
+    if options.as_json:
+        print_json({"orders": rebuilt.orders, "customers": rebuilt.customers, "start": rebuilt.start})
+        return 0
+    if rebuilt.start is None:
+        click.echo("The POS holds no sale that bcpoll wrote: the next run is a first run.")
+        return 0
+    click.echo(f"Read back {rebuilt.orders} orders, {rebuilt.customers} customers and {rebuilt.products} products.")
+    click.echo(f"Orders placed from {rebuilt.start:%Y-%m-%d %H:%M:%S} UTC on are followed.")
+    click.echo("See what the next pass would do: bcpoll run-once --dry-run")
+    return 0
+
+
+COMMANDS = (rebuild,)
