@@ -100,7 +100,9 @@ def _pass(
     from bcpoll.cycle import run_pass
 
     with wiring.connected(settings, command=command, stop=stop) as connection:
-        return run_pass(connection.shell, scope), connection.requests
+        report = run_pass(connection.shell, scope)
+        connection.warn_of_skew()
+        return report, connection.requests
 
 
 def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threading.Event) -> int:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,9 @@ from bcpoll.rebuild import refuse_if_lost
 from bcpoll.references import load_shop
 
 log = logging.getLogger(__name__)
+
+# More than any latency or the whole seconds of a `Date` header explain.
+_SKEW = timedelta(minutes=5)
 
 
 def now() -> datetime:
@@ -86,6 +89,15 @@ class Connection:
 
     def _refuse_if_lost(self) -> None:
         refuse_if_lost(self.source, self.pos, self.checkpoint, self.settings.bigcommerce.store_hash)
+
+    def warn_of_skew(self) -> None:
+        """Say so where this host's clock and the store's are far apart. The cursor does not care, later tries do."""
+        told = self.store_client.server_date
+        skew = now() - told if told else timedelta(0)
+        if abs(skew) > _SKEW:
+            minutes = int(abs(skew).total_seconds()) // 60
+            way = "ahead of" if skew > timedelta(0) else "behind"
+            log.warning("this host's clock is %s minutes %s BigCommerce's: set it, best by NTP", minutes, way)
 
     @property
     def requests(self) -> Mapping[str, int]:

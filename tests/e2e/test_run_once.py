@@ -2,11 +2,13 @@
 
 import os
 import signal
+from datetime import timedelta
 
 import pytest
 from program import Desk
 
 from bcpoll.core.sale import AppliedState
+from bcpoll.sandbox.calls import utc_now
 
 KNOWN = "1 + 0 requests to BigCommerce and the POS"
 
@@ -238,3 +240,18 @@ def test_on_a_terminal_the_line_is_folded_between_words(
     assert len(lines) == (1 if width > 100 else 2)
     assert max(map(len, lines)) <= width
     assert " ".join(lines).endswith("requests to BigCommerce and the POS)")
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [(26, "clock is 1560 minutes behind BigCommerce's"), (-26, "clock is 1560 minutes ahead of BigCommerce's")],
+    ids=["behind", "ahead"],
+)
+def test_a_host_whose_clock_is_far_off_is_told_so_and_syncs_all_the_same(desk: Desk, hours: int, told: str) -> None:
+    desk.world.set_clock(lambda: utc_now() + timedelta(hours=hours, seconds=20 if hours > 0 else -20))
+
+    said = desk.run("run-once")
+
+    assert said.code == 0
+    assert told in said.err
+    assert "3 sales written" in said.out
