@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from bcpoll.apply import STOPPED, Applier, Outcome, PageResult, Planned
-from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem, RunOutcome
+from bcpoll.checkpoint import Checkpoint, IntentKind, LedgerRow, ReviewItem, RunOutcome
 from bcpoll.config import WhenClosed
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
@@ -377,16 +377,20 @@ class _Pass:
             planned = outcome.planned
             if outcome.rejected is not None:
                 self._set_aside(outcome.rejected, planned.payload, planned.fingerprint, now)
-                self._doubt_customer(outcome)
+                self._doubt_customer(planned, outcome.rejected)
             self._tell(outcome)
         well = [one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None]
         self._shell.checkpoint.solve(well, now)
         self.counts["not_imported"] += sum(1 for one in outcomes if one.planned.desired.sale is None)
 
-    def _doubt_customer(self, outcome: Outcome) -> None:
-        """Forget the customer of a refused sale: deleted in the POS, it would be refused again with every try."""
-        sale = outcome.planned.desired.sale
-        if sale is not None and sale.buyer is not None:
+    def _doubt_customer(self, planned: Planned, rejected: Rejected) -> None:
+        """Forget the customer of a refused sale: deleted in the POS, it would be refused again with every try.
+
+        After anything else the link stays: a customer that a lagging search does not find would be created twice.
+        """
+        sale = planned.desired.sale
+        was_refused = rejected.reason is Reason.POS_REFUSED and rejected.field == IntentKind.SALE
+        if was_refused and sale is not None and sale.buyer is not None:
             self._shell.checkpoint.forget_customers([sale.buyer.key, f"email:{sale.buyer.email}"])
 
     def _tell(self, outcome: Outcome) -> None:

@@ -43,7 +43,8 @@ class Rebuilt:
 
 def refuse_if_lost(source: OrderSource, pos: PointOfSale, checkpoint: Checkpoint, store_hash: str) -> None:
     """Before a first run: raise CheckpointError if the POS holds sales of ours, so that none is written twice."""
-    if checkpoint.start() is not None:
+    # Orders in the ledger without a start were written one by one (`run-once --order`).
+    if checkpoint.start() is not None or checkpoint.ledger_count():
         return
     for order_id in source.newest_order_ids(_PROBED):
         if pos.sale(sale_id(store_hash, order_id, 1)) is not None:

@@ -124,23 +124,36 @@ class Resolver:
         )
 
     def addresses(self, sales: Iterable[CreateSale], customer_ids: Mapping[str, str]) -> Resolved:
-        """The token of the address for each sale that is to be delivered, by sale id; failures cost no order."""
+        """The token of the address for each sale that is to be delivered, by sale id; failures cost no order.
+
+        Sales to one address of one customer share a write: sent side by side, neither would find what the other added.
+        """
+        wanted = {
+            action.sale_id: (customer_id, address_body(action.sale.ship_to))
+            for action in sales
+            if action.sale.ship_to is not None and action.sale.buyer is not None
+            for customer_id in [customer_ids.get(action.sale.buyer.key, "")]
+            if customer_id
+        }
+        shared = {
+            sale_id: next(first for first, other in wanted.items() if other == address)
+            for sale_id, address in wanted.items()
+        }
         writes = [
             _Write(
-                name=action.sale_id,
-                key=f"address:{action.sale_id}",
+                name=sale_id,
+                key=f"address:{sale_id}",
                 kind=IntentKind.ADDRESS,
                 target=customer_id,
                 body={"request": body},
                 send=partial(add_address, self._pos, customer_id, body),
             )
-            for action in sales
-            if action.sale.ship_to is not None and action.sale.buyer is not None
-            for customer_id in [customer_ids.get(action.sale.buyer.key, "")]
-            if customer_id
-            for body in [address_body(action.sale.ship_to)]
+            for sale_id, (customer_id, body) in wanted.items()
+            if shared[sale_id] == sale_id
         ]
-        return self._settled(self._carry_out(writes)) if writes else Resolved()
+        made = self._settled(self._carry_out(writes)) if writes else Resolved()
+        ids = {sale_id: made.ids[first] for sale_id, first in shared.items() if first in made.ids}
+        return Resolved(ids=ids, failures=made.failures, created=made.created)
 
     def _read_product_feed(self) -> None:
         for page in self._pos.products_after(self._checkpoint.feed_version(PRODUCT_FEED)):

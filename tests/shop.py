@@ -317,8 +317,16 @@ class Shop:
         found = [f"{email}: {count} customers" for email, count in snapshot.customers.items() if email and count > 1]
         found += [f"order {source}: a sale without need" for source in snapshot.sales if int(source) not in demanding]
         for order_id, order in demanding.items():
-            found += _differences(order, snapshot.sales.get(str(order_id), ()))
+            found += _differences(order, self._worth(order), snapshot.sales.get(str(order_id), ()))
         return found + list(self._stock_differences(demanding))
+
+    def _worth(self, order: Any) -> Decimal:
+        """What an order's lines and charges come to; its total may be stated less what it was paid with."""
+        tenders = ("gift_certificate_amount", "store_credit_amount")
+        taken_off = tenders if self.world.switches.tenders == "lower_total" else ()
+        return sum((Decimal(order.fields[name]) for name in ("total_inc_tax", *taken_off)), Decimal(0)).quantize(
+            Decimal("0.01")
+        )
 
     def _stock_differences(self, demanding: Collection[int]) -> Iterator[str]:
         """The POS has what the store has left and, besides, what the store keeps for orders that are not sales."""
@@ -336,14 +344,13 @@ class Shop:
                 yield f"{product.sku}: {self.stock(product.sku)} in the POS, not {expected}"
 
 
-def _differences(order: Any, sales: Collection[Mapping[str, Any]]) -> Iterator[str]:
+def _differences(order: Any, due: Decimal, sales: Collection[Mapping[str, Any]]) -> Iterator[str]:
     status = OrderStatus(order.status)
     live = [sale for sale in sales if sale["state"] != "voided"]
     if len(live) != (status not in _UNWANTED | _VOID):
         yield f"order {order.id}: {len(live)} live sales for {status.title}"
         return
     for sale in live:
-        due = Decimal(order.fields["total_inc_tax"]).quantize(Decimal("0.01"))
         paid = sum((Decimal(amount) for _, amount in sale["payments"]), Decimal(0))
         buyer = order.fields["billing_address"]["email"].lower()
         expected = (str(due), Decimal(0) if status in _OWING else due, buyer)

@@ -5,7 +5,7 @@ Amounts stay `Decimal`; writing them as JSON numbers is the transport's business
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from bcpoll.core.money import round_money
@@ -163,9 +163,9 @@ def _line_from(line: Json) -> Json:
     return _present(
         id=line.get("id"),
         product={"id": _object(line, "product").get("id")},
-        quantity=line.get("quantity"),
-        pricing={"price": pricing.get("price"), "discount": pricing.get("discount") or 0},
-        tax={"id": tax.get("id"), "amount": tax.get("amount")},
+        quantity=_number(line.get("quantity")),
+        pricing={"price": _number(pricing.get("price")), "discount": _number(pricing.get("discount")) or 0},
+        tax={"id": tax.get("id"), "amount": _number(tax.get("amount"))},
         attributes=[{"name": "line_note", "value": note}] if note else line.get("attributes"),
         _metadata={"is_price_override": True, **_present(sequence=metadata.get("sequence"))},
     )
@@ -174,7 +174,7 @@ def _line_from(line: Json) -> Json:
 def _payment_from(payment: Json) -> Json:
     return _present(
         id=payment.get("id"),
-        amount=payment.get("amount"),
+        amount=_number(payment.get("amount")),
         type={"config_id": _object(payment, "type").get("config_id")},
         date=payment.get("date"),
         source=_present(register_id=_object(payment, "source").get("register_id")) or None,
@@ -183,6 +183,17 @@ def _payment_from(payment: Json) -> Json:
 
 def _is_live(payment: Json) -> bool:
     return not payment.get("deleted_at")
+
+
+def _number(value: Any) -> Any:
+    """An amount as the number it is: answers may hold text where a request may not."""
+    if not isinstance(value, str):
+        return value
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return value
+    return number if number.is_finite() else value
 
 
 def _object(document: Json, name: str) -> Json:

@@ -45,8 +45,8 @@ def _printable(text: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    # A power of ten is looked at before it is compared: 1e999999999 as a whole number would not fit into memory.
-    if isinstance(value, bool) or (isinstance(value, Decimal) and value.adjusted() > _DECIMALS):
+    # A power of ten is looked at first: 1e999999999 and 1e-999999999 take for ever to be made a whole number.
+    if isinstance(value, bool) or (isinstance(value, Decimal) and abs(value.adjusted()) > _DECIMALS):
         raise ValueError("not a number")  # pydantic takes only ValueError for a refusal
     return value
 

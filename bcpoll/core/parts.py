@@ -74,6 +74,7 @@ class _Rest(Enum):
 
     NOWHERE = "nowhere"
     SHIPPING = "off the shipping"
+    UNTAXED_SHIPPING = "off the shipping, whose tax was reckoned after it"
     LINES = "over the lines"
 
 
@@ -186,6 +187,8 @@ def _parts(order: Order, reading: _Reading) -> Iterator[Part]:
     for part in _charges(order, tax_inclusive=reading.tax_inclusive):
         if part.charge is Charge.SHIPPING and reading.rest is _Rest.SHIPPING:
             yield _reduced(part, rest, reading)
+        elif part.charge is Charge.SHIPPING and reading.rest is _Rest.UNTAXED_SHIPPING:
+            yield replace(part, paid=part.paid - rest)
         elif part.charge not in reading.left_out:
             yield part
 
@@ -196,7 +199,7 @@ def _price(line: OrderLine, reading: _Reading) -> Decimal:
 
 
 def _reduced(part: Part, discount: Decimal, reading: _Reading) -> Part:
-    """Take a discount off a part, and its share of the tax with it: tax is reckoned after discounts."""
+    """Take a discount off a part whose tax was reckoned before it, and its share of the tax with it."""
     price = part.paid if reading.tax_inclusive else part.paid - part.tax
     tax = part.tax * (price - discount) / (price or Decimal(1))
     return replace(part, paid=price - discount if reading.tax_inclusive else price - discount + tax, tax=tax)

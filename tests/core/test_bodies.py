@@ -212,6 +212,25 @@ def test_a_sale_is_voided_by_its_whole_document_in_another_state() -> None:
     }
 
 
+def test_amounts_that_were_answered_as_text_are_sent_as_numbers() -> None:
+    [line] = a_document()["line_items"]
+    told = {"quantity": "3", "pricing": {"price": "9.66667", "discount": "0"}, "tax": {"amount": "0.96667"}}
+    body = voided_body(a_document(line_items=[line | told], payments=[a_paid("payment-1", amount="31.90")]))
+    [line] = body["line_items"]
+    assert [line["quantity"], *line["pricing"].values(), line["tax"]["amount"], body["payments"][0]["amount"]] == [
+        Decimal(3),
+        Decimal("9.66667"),
+        0,
+        Decimal("0.96667"),
+        Decimal("31.90"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["many", "NaN"])
+def test_text_that_is_no_amount_is_left_to_the_pos_to_refuse(text: str) -> None:
+    assert voided_body(a_document(line_items=[{"quantity": text}]))["line_items"][0]["quantity"] == text
+
+
 def test_a_sale_is_settled_with_its_payments_and_off_account() -> None:
     body = settled_body(a_document(), SALE)
     assert (body["state"], body["attributes"]) == ("closed", [])

@@ -258,6 +258,21 @@ def test_free_taxed_shipping_by_coupon_costs_nothing(inclusive: bool) -> None:  
     assert rows(parts_of(raw))[1] == ("Shipping", "0.00", "0.00")
 
 
+@MODES
+def test_shipping_may_be_stated_with_the_tax_that_its_coupon_left(inclusive: bool) -> None:  # noqa: FBT001
+    cost, coupon = ("11.00", "5.50") if inclusive else ("10.00", "5.00")
+    stated = {"shipping_cost_tax": "0.5000", "shipping_cost_inc_tax": "11.0000" if inclusive else "10.5000"}
+    raw = an_order(
+        a_line(price="22.00", rate="0.10", inclusive=inclusive),
+        shipping=(cost, "0.10"),
+        coupon_rest=coupon,
+        rest_tax="0.50",
+        inclusive=inclusive,
+    )
+    lines = rows(parts_of(raw))[:1]
+    assert rows(parts_of(raw | stated)) == [*lines, ("Shipping", "5.50", "0.50")]
+
+
 def test_shipping_that_already_is_net_of_its_coupon_is_left_alone() -> None:
     raw = an_order(shipping="3.00") | {"coupon_discount": "2.0000"}
     assert rows(parts_of(raw))[1] == ("Shipping", "3.00", "0.00")

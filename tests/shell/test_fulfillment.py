@@ -150,6 +150,18 @@ def test_the_address_of_a_returning_customer_is_added_once() -> None:
     assert [len(book) for book in shop.world.pos.customer_addresses.values()] == [1]
 
 
+def test_two_orders_of_a_page_to_one_address_share_its_look_up_and_its_writing() -> None:
+    # Looked up twice, side by side, neither finds what the other is about to add.
+    shop = tracking()
+    orders = [shop.order(), shop.order()]
+
+    shop.pass_()
+
+    assert [line.split()[0] for line in shop.asked("pos") if line.endswith("/addresses")] == ["GET", "POST"]
+    assert [shop.states(order) for order in orders] == [["pending"], ["pending"]]
+    assert open_fulfillments(shop) == [("DISPATCH", "OPEN")] * 2
+
+
 @pytest.mark.parametrize(
     "fault", [Fault.RESET_AFTER, Fault.RESET_BEFORE, Fault.ERROR_500_AFTER], ids=lambda f: f.name.lower()
 )

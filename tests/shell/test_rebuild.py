@@ -203,6 +203,17 @@ def test_a_new_checkpoint_beside_a_pos_without_our_sales_is_welcome(prepare: Cal
     assert len(shop.asked("pos")) == len(shop.store.orders)
 
 
+def test_a_first_run_after_single_orders_were_written_by_name_is_welcome() -> None:
+    shop = Shop()
+    order = shop.order()
+    shop.pass_(order)
+
+    probe(shop)
+    shop.pass_()
+
+    assert shop.writes() == []
+
+
 def test_a_checkpoint_that_has_begun_is_not_probed() -> None:
     shop = Shop()
     shop.order()

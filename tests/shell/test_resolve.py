@@ -132,6 +132,17 @@ class TestCustomers:
 
         assert shop.customers() == {"basil@example.com": 1}
 
+    def test_one_whom_no_search_finds_is_taken_where_a_second_with_the_address_is_refused(self) -> None:
+        shop = Shop(switches=Switches(email_search="exact", same_email="refused"))
+        known = shop.world.pos.add_customer("Basil", "Saucepan", "Basil@Example.com")
+        order = shop.order(shopper=BASIL)
+        shop.order("MUG")
+
+        shop.pass_()
+
+        assert shop.sales(order)[0]["customer_id"] == known
+        assert (shop.lives(), shop.review()) == ([], [])
+
     def test_a_customer_that_is_refused_keeps_none_of_the_other_orders(self) -> None:
         shop = Shop(switches=Switches(same_customer_code="refused"))
         shop.world.pos.add_customer("Somebody", "Else", "else@example.com", code="BC-7")
