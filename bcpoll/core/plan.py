@@ -150,6 +150,9 @@ def _settle(desired: Desired, applied: Applied, _store_hash: str, _policy: Polic
 
 
 def _fulfill(desired: Desired, applied: Applied, _store_hash: str, _policy: Policy) -> Plan:
+    """Complete the sale once the goods have left; a dispute or a refund is no reason to say that they have."""
+    if not desired.is_handed_over:
+        return Plan(order_id=desired.order_id)
     return _plan(desired, FulfillSale(order_id=desired.order_id, sale_id=applied.sale_id))
 
 

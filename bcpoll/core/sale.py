@@ -121,6 +121,8 @@ class Desired:
     """A draft for every code on the sale, in case the POS has no product under it."""
     content: str = ""
     """Digest of lines and total: a change of it is an edit of the order."""
+    is_handed_over: bool = False
+    """Whether BigCommerce says that the goods are on their way or with the shopper."""
     notes: tuple[str, ...] = ()
     """Remarks for people on how the order was read (`fees outside the total`)."""
 

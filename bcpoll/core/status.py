@@ -96,6 +96,9 @@ AWAITING: frozenset[OrderStatus] = frozenset(
     }
 )
 
+# Statuses that say that the goods have left.
+HANDED_OVER: frozenset[OrderStatus] = frozenset({OrderStatus.SHIPPED, OrderStatus.COMPLETED})
+
 # `payment_status` values that prove the money was taken. An empty or pending one proves nothing either way.
 _CAPTURED = frozenset({"captured", "paid"})
 

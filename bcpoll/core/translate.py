@@ -17,7 +17,7 @@ from bcpoll.core.parts import Gap, Part, Parts, reckon, with_adjustment
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import Buyer, Desired, DesiredState, Payment, ProductDraft, Sale, SaleLine, SaleState, Way
 from bcpoll.core.shop import Charge, Fulfillment, KnownProducts, Mismatch, Policy, Register, Shop, Unpaid
-from bcpoll.core.status import AWAITING, Disposition
+from bcpoll.core.status import AWAITING, HANDED_OVER, Disposition
 from bcpoll.core.units import UNIT_DIGITS, Units, exact_units, units
 
 # The POS documents no limit for these texts; these lengths keep them readable on a screen and a receipt.
@@ -78,6 +78,7 @@ def translate(order: Order, shop: Shop, policy: Policy, known: KnownProducts) ->
         sale=sale,
         products=tuple(_drafts(parts, lines, policy)),
         content=_content(parts, policy),
+        is_handed_over=order.status in HANDED_OVER,
         notes=parts.remarks,
     )
 

@@ -32,7 +32,7 @@ WANTED = {
     DesiredState.NOT_IMPORTED: not_wanted(1001),
     DesiredState.UNPAID: desired_of(an_order(**a_status(OrderStatus.AWAITING_PAYMENT))),
     DesiredState.OPEN: desired_of(an_order(), policy=TRACKED),
-    DesiredState.PAID: desired_of(an_order()),
+    DesiredState.PAID: desired_of(an_order(**a_status(OrderStatus.SHIPPED))),
     DesiredState.VOIDED: desired_of(an_order(**a_status(OrderStatus.CANCELLED))),
 }
 CONTENT = WANTED[DesiredState.PAID].content
@@ -169,6 +169,17 @@ def test_a_revived_order_gets_the_next_revision() -> None:
 def test_payments_are_added_to_the_sale_that_there_is() -> None:
     wanted = WANTED[DesiredState.PAID]
     assert planned(UNPAID, wanted).actions == (SettleSale(order_id=1001, sale_id=FIRST, sale=wanted.sale),)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [OrderStatus.DISPUTED, OrderStatus.REFUNDED, OrderStatus.PARTIALLY_REFUNDED],
+    ids=lambda status: status.title,
+)
+def test_a_dispute_or_a_refund_does_not_say_that_the_goods_have_left(status: OrderStatus) -> None:
+    desired = desired_of(an_order(**a_status(status)), policy=TRACKED)
+
+    assert planned(OPEN, desired).actions == ()
 
 
 def test_an_order_that_was_sent_completes_its_sale() -> None:
