@@ -1,0 +1,374 @@
+"""A shop's life by chance: whatever happens, and whatever breaks on the way, the POS ends as the orders demand.
+
+Hypothesis tells the story: orders, edits and cancellations, passes that are killed or meet faults, a host whose clock
+is wrong, and every answer to what the two APIs leave open. What the POS should hold follows from the store alone
+(`Shop.lives`); how the story went must not matter.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
+from shop import ADA, BASIL, GUEST, NOBODY, NOW, Killed, Shop
+
+from bcpoll.core.rejected import Reason
+from bcpoll.core.status import OrderStatus
+from bcpoll.cycle import Report, Shell
+from bcpoll.errors import RetryLater
+from bcpoll.http import Client
+from bcpoll.sandbox.drafts import Item, Parcel, Shopper
+from bcpoll.sandbox.faults import Fault, Request
+from bcpoll.sandbox.switches import Switches, choices
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = {"dev": 60, "ci": 1_000, "deep": 10_000}
+STEPS = 15
+
+# The same person as ADA, without an account and with another spelling of the address.
+ADA_AS_GUEST = Shopper(first_name="Ada", last_name="Teacup", email="ADA@Example.COM")
+
+KINDS_OF_FAULTS = [
+    Fault.RESET_BEFORE,
+    Fault.RESET_AFTER,
+    Fault.ERROR_500,
+    Fault.ERROR_500_AFTER,
+    Fault.HTML_502,
+    Fault.HTML_502_AFTER,
+    Fault.ERROR_503,
+    Fault.BUSY_DATE,
+    Fault.BUSY_BARE,
+    Fault.CUT_CONNECTION,
+    Fault.CUT_BODY,
+    Fault.EMPTY_BODY,
+    Fault.HTML_BODY,
+]
+
+# Positions that cost what no program can give: a sale under the id of another, or orders that no list ever shows.
+IMPOSSIBLE = {"existing_sale": {"doubles"}, "archived_orders": {"left_out"}}
+
+# What orders of this kind have nothing to do with; the tests of each switch alone see to these.
+UNCONCERNED = frozenset(
+    {"fees", "shipping_coupons", "wrapping_cost", "tenders", "bundle_children", "refunds", "limit_above_maximum"}
+    | {"closed_register", "pending_fulfillment", "deleted_codes", "user_agent", "without_accept"}
+)
+
+TURNS = {
+    "cancel": OrderStatus.CANCELLED,
+    "decline": OrderStatus.DECLINED,
+    "revive": OrderStatus.AWAITING_SHIPMENT,
+    "owe": OrderStatus.AWAITING_PAYMENT,
+}
+
+# Where the POS changes no closed sale, whoever has to be voided or paid waits for a person.
+BY_HAND = ("void_by_put", "edit_of_closed")
+LEFT_TO_PEOPLE = frozenset({Reason.VOID_BY_HAND, Reason.POS_REFUSED})
+
+
+def all_switches() -> st.SearchStrategy[Switches]:
+    """Every combination that a program can be right under; the changing of closed sales works more often than not."""
+    free = {
+        name: st.sampled_from([one for one in positions if one not in IMPOSSIBLE.get(name, ())])
+        for name, positions in choices().items()
+        if name not in {*BY_HAND, *UNCONCERNED}
+    }
+    by_hand = {name: st.sampled_from(["works"] * 8 + ["refused", "ignored"]) for name in BY_HAND}
+    return st.builds(
+        Switches,
+        **free,
+        **by_hand,
+        list_lag_seconds=st.sampled_from([0, 0, 30, 300]),
+        search_lag_requests=st.sampled_from([0, 0, 3, 50]),
+        largest_page=st.sampled_from([500, 500, 100, 2]),
+    )
+
+
+@dataclass
+class Misfortune:
+    """Kills the program at one request, and lets nothing through from there on: a dead program says no more."""
+
+    number: int
+    only_writes: bool
+    after: bool
+    is_dead: bool = False
+    _seen: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _mine: Request | None = None
+
+    def before(self, request: Request) -> None:
+        if self.is_dead:
+            raise Killed
+        counts = request.side == "pos" and request.is_write if self.only_writes else True
+        if counts and next(self._seen) == self.number:
+            self._mine, self.is_dead = request, True
+            if not self.after:
+                raise Killed
+
+    def at_end(self, request: Request) -> None:
+        if request is self._mine and self.after:
+            raise Killed
+
+
+class SkewedShop(Shop):
+    """A shop whose host has a clock of its own. No sweep: what the overlap misses must not be found by it."""
+
+    skew = timedelta(0)
+
+    def _shell(self, store_client: Client, pos_client: Client) -> Shell:
+        shell = super()._shell(store_client, pos_client)
+        return replace(shell, clock=lambda: self.time.now() + self.skew, sweep=shell.overlap)
+
+
+class ShopLife(RuleBasedStateMachine):
+    """The story. Orders are numbered in the order in which they were placed, whatever their age."""
+
+    orders: Bundle[int] = Bundle("orders")
+    some = st.lists(orders, min_size=1, max_size=4, unique=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shop = SkewedShop()
+        self.ever_paid: set[int] = set()
+        self.is_stirred = False
+
+    @initialize(
+        target=orders,
+        switches=all_switches(),
+        page_size=st.sampled_from([1, 2, 3, 5, 250]),
+        unpaid=st.sampled_from(["closed", "on_account"]),
+        unseen=st.sampled_from(["voided", "skip"]),
+        known=st.booleans(),
+    )
+    def opens(self, *, switches: Switches, page_size: int, unpaid: str, unseen: str, known: bool) -> Any:
+        sync = {"start": NOW, "workers": 1, "unpaid": unpaid, "cancelled_unseen": unseen}
+        self.shop = SkewedShop(switches=switches, page_size=page_size, settings={"sync": sync})
+        self.shop.sell("PEN", price="3.33", stock=None, known=False)
+        self.shop.sell("BOWL", stock=5_000)
+        self.shop.sell("cup", price="7.77", stock=5_000)
+        if known:
+            self.shop.world.pos.add_customer("Ada", "Teacup", ADA.email)
+            # She has long been there: no search lags behind her.
+            self.shop.world.pos.requests += switches.search_lag_requests
+        return self.burst(count=2)
+
+    # --- the shop ----------------------------------------------------------------------------------------------------
+
+    @rule(
+        target=orders,
+        shopper=st.sampled_from([ADA, BASIL, GUEST, ADA_AS_GUEST, NOBODY]),
+        sku=st.sampled_from(["BOWL", "PEN", "cup", "rare", "many"]),
+        quantity=st.integers(1, 3),
+        status=st.sampled_from(
+            [
+                OrderStatus.AWAITING_FULFILLMENT,
+                OrderStatus.AWAITING_FULFILLMENT,
+                OrderStatus.AWAITING_PAYMENT,
+                OrderStatus.PENDING,
+                OrderStatus.INCOMPLETE,
+                OrderStatus.CANCELLED,
+            ]
+        ),
+        shipping=st.sampled_from(["0", "4.95"]),
+        minutes_late=st.sampled_from([0, 0, 4]),
+    )
+    def place(
+        self, *, shopper: Shopper, sku: str, quantity: int, status: OrderStatus, shipping: str, minutes_late: int
+    ) -> int:
+        at = max(self.shop.time.now() - timedelta(minutes=minutes_late), NOW) if minutes_late else None
+        parcels = (Parcel(cost=shipping),)
+        order_id = self.shop.order(
+            items=self._items(sku, quantity), shopper=shopper, status=status, parcels=parcels, at=at
+        )
+        self._note(order_id)
+        return order_id
+
+    @rule(target=orders, count=st.integers(2, 4))
+    def burst(self, *, count: int) -> Any:
+        at = self.shop.time.now()
+        placed = [self.shop.order("BOWL", number + 1, at=at) for number in range(count)]
+        for order_id in placed:
+            self._note(order_id)
+        return multiple(*placed)
+
+    @rule(order_id=orders, sku=st.sampled_from(["BOWL", "PEN", "cup", ""]), quantity=st.integers(1, 4))
+    def edit(self, *, order_id: int, sku: str, quantity: int) -> None:
+        """Another quantity of what was ordered, or something else in its place."""
+        draft = self.shop.store.orders[order_id].draft
+        assert draft is not None
+        items = self._items(sku, quantity) if sku else tuple(replace(item, quantity=quantity) for item in draft.items)
+        self.shop.edit(order_id, *items)
+
+    @rule(order_id=orders, turn=st.sampled_from(["pay", "ship", "cancel", "decline", "revive", "owe"]))
+    def turn(self, *, order_id: int, turn: str) -> None:
+        """Another status. An order that was ever paid stays so: taking a payment back is left to people."""
+        store = self.shop.store
+        if turn == "pay":
+            self.shop.happens(store.pay, order_id)
+        elif turn == "ship":
+            self.shop.happens(store.ship, order_id)
+        elif turn == "owe" and order_id in self.ever_paid:
+            self.shop.happens(store.touch, order_id)
+        else:
+            self.shop.happens(store.set_status, order_id, TURNS[turn])
+        self._note(order_id)
+
+    @rule(order_ids=some, status=st.sampled_from([OrderStatus.COMPLETED, OrderStatus.CANCELLED]))
+    def bulk_edit(self, *, order_ids: list[int], status: OrderStatus) -> None:
+        self.shop.happens(self.shop.store.bulk_edit, order_ids, status)
+        for order_id in order_ids:
+            self._note(order_id)
+
+    @rule(order_id=orders)
+    def archive(self, *, order_id: int) -> None:
+        self.shop.happens(self.shop.store.archive, order_id)
+
+    @rule(order_ids=some)
+    def touch(self, *, order_ids: list[int]) -> None:
+        self.shop.time.forward(seconds=1)
+        for order_id in order_ids:
+            self.shop.store.touch(order_id)
+
+    @rule(hours=st.sampled_from([-24, -1, 0, 1, 24]))
+    def set_host_clock(self, *, hours: int) -> None:
+        self.shop.skew = timedelta(hours=hours)
+
+    # --- the program -------------------------------------------------------------------------------------------------
+
+    @rule(minutes=st.sampled_from([0, 5, 60]))
+    def poll(self, *, minutes: int) -> None:
+        self.shop.time.forward(minutes=minutes)
+        self._pass()
+
+    @rule(
+        fault=st.sampled_from(KINDS_OF_FAULTS),
+        first=st.integers(1, 20),
+        count=st.sampled_from([1, 1, 2, 3, 8]),
+        only_writes=st.booleans(),
+    )
+    def poll_with_faults(self, *, fault: Fault, first: int, count: int, only_writes: bool) -> None:
+        """Some requests in a row fail, counted over all or over the writes to the POS."""
+        seen = itertools.count(1)
+
+        def hits(request: Request) -> bool:
+            counts = request.side == "pos" and request.is_write if only_writes else True
+            return counts and first <= next(seen) < first + count
+
+        self.shop.world.faults.on(fault, hits, times=count)
+        self._pass()
+        self.shop.restart()
+
+    @rule(number=st.integers(1, 12), only_writes=st.booleans(), after=st.booleans())
+    def poll_and_die(self, *, number: int, only_writes: bool, after: bool) -> None:
+        end = Misfortune(number, only_writes, after)
+        self.shop.world.before.append(end.before)
+        self.shop.world.after.append(end.at_end)
+        with suppress(Killed):
+            self._pass()
+        self.shop.restart()
+
+    @rule(order_ids=some, page=st.integers(1, 3), status=st.sampled_from([None, OrderStatus.COMPLETED]))
+    def poll_while_pages_shift(self, *, order_ids: list[int], page: int, status: OrderStatus | None) -> None:
+        """While a page is on its way, orders that were on it or after it move to the end."""
+        seen = itertools.count(1)
+
+        def shift(request: Request) -> None:
+            if request.path.endswith("/orders") and next(seen) == page:
+                self.shop.time.forward(seconds=1)
+                for order_id in order_ids:
+                    if status is None:
+                        self.shop.store.touch(order_id)
+                    else:
+                        self.shop.store.set_status(order_id, status)
+                        self._note(order_id)
+
+        self.shop.world.after.append(shift)
+        self._pass()
+        self.shop.restart()
+
+    @precondition(lambda self: self.is_stirred)
+    @rule()
+    def quiet(self) -> None:
+        """Some days without an event or a fault: what is set aside passes, and there is nothing more to do."""
+        self.is_stirred = False
+        self.shop.skew = timedelta(0)
+        for hours in (49, 25):
+            self._works(hours)
+        before = self.shop.world.pos.snapshot()
+        self._works(1)
+        waiting = {item.order_id: item.reason for item in self.shop.review()}
+        if set(waiting.values()) - self._left_to_people():
+            raise AssertionError([(item.order_id, item.reason, item.detail) for item in self.shop.review()])
+        assert self.shop.checkpoint.open_intents() == []
+        assert self.shop.world.pos.snapshot() == before
+        found = self.shop.lives()
+        if waiting:
+            found = [one for one in found if one.startswith("order ") and _order_of(one) not in waiting]
+        else:
+            assert self.shop.writes() == []
+        assert not found, found
+
+    @invariant()
+    def nothing_is_there_twice(self) -> None:
+        """At no time, however far a pass got."""
+        snapshot = self.shop.world.pos.snapshot()
+        doubled = [
+            source for source, sales in snapshot.sales.items() if sum(sale["state"] != "voided" for sale in sales) > 1
+        ]
+        assert doubled == []
+        assert [email for email, count in snapshot.customers.items() if email and count > 1] == []
+
+    def teardown(self) -> None:
+        try:
+            self.quiet()
+        finally:
+            self.shop.checkpoint.close()
+
+    def _items(self, sku: str, quantity: int) -> tuple[Item, ...]:
+        """Lines of an order; what is rare is on sale for this order alone, and the POS does not know it yet."""
+        if sku == "many":
+            return tuple(self.shop.store.item("BOWL") for _ in range(52))
+        if sku == "rare":
+            sku = f"RARE-{len(self.shop.store.orders)}"
+            self.shop.sell(sku, known=False, price="12.34", stock=9)
+        return (self.shop.store.item(sku, quantity),)
+
+    def _note(self, order_id: int) -> None:
+        """Remember what the store's present does not tell."""
+        order = self.shop.store.orders[order_id]
+        if order.transactions:
+            self.ever_paid.add(order_id)
+
+    def _pass(self) -> None:
+        """A pass; one that stops early says so and nothing worse."""
+        self.is_stirred = True
+        with suppress(RetryLater):
+            self.shop.pass_()
+
+    def _works(self, hours: float) -> Report:
+        self.shop.time.forward(hours=hours)
+        return self.shop.pass_()
+
+    def _left_to_people(self) -> frozenset[Reason]:
+        switches = self.shop.world.switches
+        can_change = switches.void_by_put == switches.edit_of_closed == "works"
+        return frozenset() if can_change else LEFT_TO_PEOPLE
+
+
+def _order_of(difference: str) -> int:
+    return int(difference.removeprefix("order ").split(":")[0])
+
+
+TestShopLife = ShopLife.TestCase
+TestShopLife.settings = settings(
+    max_examples=EXAMPLES.get(settings.get_current_profile_name(), EXAMPLES["dev"]),
+    stateful_step_count=STEPS,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
