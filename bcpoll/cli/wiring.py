@@ -184,8 +184,8 @@ def stopping_on_signals(
     def ask(number: int, _frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        log.warning("stopping after what is in flight")
         stop.set()
+        log.warning("stopping after what is in flight")
         then()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -218,10 +218,12 @@ class Life:
         code = self._running.exitcode
         self._running.kill()
         # What the dead had sent already may still have its effect.
-        for thread in threading.enumerate():
-            if "process_request_thread" in thread.name:
-                thread.join(LONGEST)
-                assert not thread.is_alive()
+        while serving := [one for one in threading.enumerate() if "process_request_thread" in one.name]:
+            for thread in serving:
+                # One that is being started right now cannot be joined yet: the next round does.
+                with suppress(RuntimeError):
+                    thread.join(LONGEST)
+                    assert not thread.is_alive()
         assert code in (*WELL, DEAD), (code, (self._folder / "said").read_text())
         return code
 

@@ -155,7 +155,7 @@ class Life:
         self.shop.later(2, hours=1)
         self._closing_time()
         self._ships()
-        self.shop.later(3, hours=12)
+        self.shop.later(3, hours=7)
 
     def _opens(self) -> None:
         pos = self.shop.world.pos
@@ -346,6 +346,7 @@ def test_a_position_alone(switch: str, position: Any) -> None:
     check(Switches(**{switch: position}), "plain", lost_answers())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("switch", "position"), IN_TRACKED, ids=ids(IN_TRACKED))
 def test_a_position_alone_where_fulfilment_is_tracked(switch: str, position: Any) -> None:
     check(Switches(**{switch: position}), "tracked", lost_answers())
