@@ -35,6 +35,8 @@ STEPS = 15
 # The same person as ADA, without an account and with another spelling of the address.
 ADA_AS_GUEST = Shopper(first_name="Ada", last_name="Teacup", email="ADA@Example.COM")
 
+SHOPPERS = st.sampled_from([ADA, BASIL, GUEST, ADA_AS_GUEST, NOBODY])
+
 KINDS_OF_FAULTS = [
     Fault.RESET_BEFORE,
     Fault.RESET_AFTER,
@@ -136,17 +138,23 @@ class ShopLife(RuleBasedStateMachine):
         self.shop = SkewedShop()
         self.ever_paid: set[int] = set()
         self.is_stirred = False
+        self.may_be_late = False
 
     @initialize(
         target=orders,
         switches=all_switches(),
         page_size=st.sampled_from([1, 2, 3, 5, 250]),
+        overlap=st.sampled_from(["1m", "10m"]),
         unpaid=st.sampled_from(["closed", "on_account"]),
         unseen=st.sampled_from(["voided", "skip"]),
         known=st.booleans(),
     )
-    def opens(self, *, switches: Switches, page_size: int, unpaid: str, unseen: str, known: bool) -> Any:
-        sync = {"start": NOW, "workers": 1, "unpaid": unpaid, "cancelled_unseen": unseen}
+    def opens(self, *, switches: Switches, page_size: int, overlap: str, unpaid: str, unseen: str, known: bool) -> Any:
+        """A short overlap hides no fault in the cursor, but then nothing may show late in the list."""
+        self.may_be_late = overlap != "1m"
+        if not self.may_be_late:
+            switches = replace(switches, list_lag_seconds=0)
+        sync = {"start": NOW, "workers": 1, "unpaid": unpaid, "cancelled_unseen": unseen, "overlap": overlap}
         self.shop = SkewedShop(switches=switches, page_size=page_size, settings={"sync": sync})
         self.shop.sell("PEN", price="3.33", stock=None, known=False)
         self.shop.sell("BOWL", stock=5_000)
@@ -161,7 +169,7 @@ class ShopLife(RuleBasedStateMachine):
 
     @rule(
         target=orders,
-        shopper=st.sampled_from([ADA, BASIL, GUEST, ADA_AS_GUEST, NOBODY]),
+        shopper=SHOPPERS,
         sku=st.sampled_from(["BOWL", "PEN", "cup", "rare", "many"]),
         quantity=st.integers(1, 3),
         status=st.sampled_from(
@@ -180,7 +188,8 @@ class ShopLife(RuleBasedStateMachine):
     def place(
         self, *, shopper: Shopper, sku: str, quantity: int, status: OrderStatus, shipping: str, minutes_late: int
     ) -> int:
-        at = max(self.shop.time.now() - timedelta(minutes=minutes_late), NOW) if minutes_late else None
+        is_late = minutes_late and self.may_be_late
+        at = max(self.shop.time.now() - timedelta(minutes=minutes_late), NOW) if is_late else None
         parcels = (Parcel(cost=shipping),)
         order_id = self.shop.order(
             items=self._items(sku, quantity), shopper=shopper, status=status, parcels=parcels, at=at
@@ -246,13 +255,16 @@ class ShopLife(RuleBasedStateMachine):
         self._pass()
 
     @rule(
+        target=orders,
+        shopper=SHOPPERS,
         fault=st.sampled_from(KINDS_OF_FAULTS),
-        first=st.integers(1, 20),
-        count=st.sampled_from([1, 1, 2, 3, 8]),
+        first=st.sampled_from([1, 1, 2, 2, 3, 4, 5, 7, 10, 15]),
+        count=st.sampled_from([1, 1, 2, 3, 8, 30]),
         only_writes=st.booleans(),
     )
-    def poll_with_faults(self, *, fault: Fault, first: int, count: int, only_writes: bool) -> None:
-        """Some requests in a row fail, counted over all or over the writes to the POS."""
+    def poll_with_faults(self, *, shopper: Shopper, fault: Fault, first: int, count: int, only_writes: bool) -> int:
+        """With a new order on its way, some requests in a row fail, counted over all or over the writes to the POS."""
+        placed = self._ordered(shopper)
         seen = itertools.count(1)
 
         def hits(request: Request) -> bool:
@@ -262,15 +274,25 @@ class ShopLife(RuleBasedStateMachine):
         self.shop.world.faults.on(fault, hits, times=count)
         self._pass()
         self.shop.restart()
+        return placed
 
-    @rule(number=st.integers(1, 12), only_writes=st.booleans(), after=st.booleans())
-    def poll_and_die(self, *, number: int, only_writes: bool, after: bool) -> None:
+    @rule(
+        target=orders,
+        shopper=SHOPPERS,
+        number=st.sampled_from([1, 1, 2, 2, 3, 4, 5, 7, 10, 15]),
+        only_writes=st.booleans(),
+        after=st.booleans(),
+    )
+    def poll_and_die(self, *, shopper: Shopper, number: int, only_writes: bool, after: bool) -> int:
+        """With a new order on its way, the program is killed at a request, before or after its effect."""
+        placed = self._ordered(shopper)
         end = Misfortune(number, only_writes, after)
         self.shop.world.before.append(end.before)
         self.shop.world.after.append(end.at_end)
         with suppress(Killed):
             self._pass()
         self.shop.restart()
+        return placed
 
     @rule(order_ids=some, page=st.integers(1, 3), status=st.sampled_from([None, OrderStatus.COMPLETED]))
     def poll_while_pages_shift(self, *, order_ids: list[int], page: int, status: OrderStatus | None) -> None:
@@ -337,6 +359,11 @@ class ShopLife(RuleBasedStateMachine):
             sku = f"RARE-{len(self.shop.store.orders)}"
             self.shop.sell(sku, known=False, price="12.34", stock=9)
         return (self.shop.store.item(sku, quantity),)
+
+    def _ordered(self, shopper: Shopper) -> int:
+        placed = self.shop.order("PEN", shopper=shopper)
+        self._note(placed)
+        return placed
 
     def _note(self, order_id: int) -> None:
         """Remember what the store's present does not tell."""
