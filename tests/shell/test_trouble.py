@@ -7,6 +7,7 @@ from shop import ADA, Shop
 
 from bcpoll import cycle
 from bcpoll.core.rejected import Reason
+from bcpoll.errors import Unreachable
 from bcpoll.sandbox.faults import Fault
 
 
@@ -72,3 +73,21 @@ def test_a_customer_deleted_in_the_pos_is_found_or_made_anew_with_the_next_try()
 
     assert shop.states(order) == ["closed"]
     assert shop.review() == []
+
+
+def test_a_pass_that_an_error_cuts_short_leaves_the_cursor_where_it_was() -> None:
+    shop = Shop()
+    shop.pass_()
+    cursor = shop.checkpoint.cursor()
+    orders = [shop.order() for _ in range(3)]
+    shop.fails(Fault.RESET_BEFORE, "POST", "/sales")
+    shop.fails(Fault.ERROR_503, "GET", "/sales/", times=50)
+
+    with pytest.raises(Unreachable):
+        shop.pass_()
+
+    assert shop.checkpoint.cursor() == cursor
+    shop.restart()
+    shop.later(2)
+    assert [shop.states(order) for order in orders] == [["closed"]] * 3
+    assert shop.lives() == []
