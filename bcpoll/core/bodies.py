@@ -4,11 +4,12 @@ Owns the shapes of the date-versioned POS API (`POST /sales`, `PUT /sales/{id}`,
 Amounts stay `Decimal`; writing them as JSON numbers is the transport's business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bcpoll.core.money import round_money
+from bcpoll.core.money import ZERO, round_money, total
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import Buyer, Payment, ProductDraft, Sale, SaleLine, Way
 from bcpoll.core.shop import Shop
@@ -47,15 +48,27 @@ def _fulfillment(sale: Sale, way: Way, address_token: str) -> Json:
 
 
 def settled_body(document: Json, sale: Sale) -> Json:
-    """The body of PUT /sales/{id} that closes a sale with its payments; payments it already has are kept."""
+    """The body of PUT /sales/{id} that closes a sale with its payments.
+
+    Payments that it has are kept, such as one that was taken at the till; only what is left to pay is added.
+    """
     body = _request_from(document)
     kept = [payment for payment in body["payments"] if payment.get("id")]
+    paid = total(Decimal(amount) for payment in kept if isinstance(amount := payment.get("amount"), Decimal | int))
     attributes = [name for name in body["attributes"] if name != "onaccount" or sale.attributes]
     return body | {
         "state": sale.state.value,
         "attributes": attributes,
-        "payments": kept or [_payment(payment, sale) for payment in sale.payments],
+        "payments": [*kept, *(_payment(payment, sale) for payment in _due(sale.payments, sale.total - paid))],
     }
+
+
+def _due(payments: Iterable[Payment], rest: Decimal) -> Iterator[Payment]:
+    """What is left to pay, tender by tender."""
+    for payment in payments:
+        if rest > ZERO:
+            yield replace(payment, amount=min(payment.amount, rest))
+        rest -= payment.amount
 
 
 def voided_body(document: Json) -> Json:

@@ -238,6 +238,16 @@ def test_a_sale_is_settled_with_its_payments_and_off_account() -> None:
     assert body["line_items"][0]["id"] == "line-1"
 
 
+@pytest.mark.parametrize(
+    ("taken", "added"),
+    [("10.00", ["12.00", "9.90"]), ("12.00", ["12.00", "7.90"]), ("25.00", ["6.90"]), ("40.00", []), (None, [])],
+)
+def test_what_was_paid_at_the_till_is_not_paid_again(taken: str | None, added: list[str]) -> None:
+    mixed = sale_of(an_order(MUG, gift_certificate_amount="12.0000"))
+    body = settled_body(a_document(payments=[a_paid("payment-1", amount=taken or "31.90")]), mixed)
+    assert [payment["amount"] for payment in body["payments"] if "id" not in payment] == [Decimal(x) for x in added]
+
+
 def test_payments_that_a_sale_has_are_kept_instead_of_doubled() -> None:
     body = settled_body(a_document(payments=[a_paid("payment-1")]), SALE)
     assert [payment["id"] for payment in body["payments"]] == ["payment-1"]
