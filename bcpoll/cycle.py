@@ -159,7 +159,7 @@ class _Pass:
         """Everything in order; each page ends with its own transaction."""
         shell = self._shell
         self._heed_stop()
-        self.counts["recovered"] = recover(shell.pos, shell.checkpoint, now=shell.clock(), run_id=self._run_id)
+        self.counts += recover(shell.pos, shell.checkpoint, now=shell.clock(), run_id=self._run_id)
         if scope.order_ids:
             self._page(list(self._named(scope.order_ids)), again=True)
             return

@@ -4,33 +4,61 @@ Owns what is believed of a look-up. What is found is taken as written, whoever w
 order; what is not found was not written, and the order is planned anew.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
 from bcpoll.apply import applied_from
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, LedgerRow, ReviewState
-from bcpoll.core.rejected import Reason
+from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.times import parse_time
+from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.ports import PointOfSale
 from bcpoll.send import find_address, find_customer, find_product, find_sale, is_closed, is_settled, is_voided
 
+log = logging.getLogger(__name__)
 
-def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: int) -> int:
-    """Look up every unsettled intent and finish the books; gives how many there were.
+# In so many runs a look-up may fail before its order is set aside: a POS that is down comes back within them.
+_MOST_LOOK_UPS = 3
 
-    An intent whose look-up fails stays unsettled, and the error ends the run: nothing is written over it.
+
+def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: int) -> Counter[str]:
+    """Look up every unsettled intent and finish the books; counts them, and the orders that were newly set aside.
+
+    An intent whose look-up fails stays unsettled: nothing is written over it. The error ends the run, but where the POS
+    breaks over this one look-up run after run, its order is set aside and the others go on.
     """
-    intents = checkpoint.open_intents()
-    for intent in intents:
-        found = _LOOK_UPS[intent.kind](pos, intent)
+    counts = Counter[str]()
+    for intent in checkpoint.open_intents():
+        counts["recovered"] += 1
+        try:
+            found = _LOOK_UPS[intent.kind](pos, intent)
+        except (TooHeavy, WrongAnswer) as error:
+            if checkpoint.tried(intent.key) < _MOST_LOOK_UPS:
+                raise
+            counts["set_aside"] += _still_unclear(checkpoint, intent, error.message, now=now, run_id=run_id)
+            continue
         with checkpoint.atomic():
             if found is None:
                 _was_not_written(checkpoint, intent, now)
             else:
                 _was_written(checkpoint, intent, found, now=now, run_id=run_id)
             _make_due(checkpoint, intent, now)
-    return len(intents)
+    return counts
+
+
+def _still_unclear(checkpoint: Checkpoint, intent: Intent, said: str, *, now: datetime, run_id: int) -> bool:
+    """Have a person look, and give whether that is news.
+
+    What belongs to no single order, such as a product, is told with the orders that need it (`resolve`).
+    """
+    log.warning("%s cannot be looked up: %s", intent.key, said, extra={"order": intent.order_id})
+    if not intent.order_id:
+        return False
+    unknown = Rejected(order_id=intent.order_id, reason=Reason.OUTCOME_UNKNOWN, field=intent.kind.value, detail=said)
+    return checkpoint.set_aside(unknown, {}, fingerprint="", now=now, run_id=run_id)
 
 
 def _was_not_written(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:

@@ -285,7 +285,7 @@ class TestLookingUp:
     def looked_up(self, shop: Shop) -> int:
         with shop.connected() as shell:
             run_id = shop.checkpoint.begin_run("pass", shop.time.now())
-            return recover(shell.pos, shop.checkpoint, now=shop.time.now(), run_id=run_id)
+            return recover(shell.pos, shop.checkpoint, now=shop.time.now(), run_id=run_id)["recovered"]
 
     @KINDS
     def test_what_is_found_was_written(self, event: str, kind: IntentKind) -> None:
@@ -335,6 +335,24 @@ class TestLookingUp:
 
         assert [intent.state for intent in shop.checkpoint.open_intents()] == [IntentState.OPEN]
         assert shop.asked("store") == []
+
+    def test_a_pos_that_breaks_over_one_look_up_holds_up_no_other_for_long(self) -> None:
+        shop = self.left_open("sale", after=True)
+        stuck, later = max(shop.store.orders), shop.order()
+        unsettled = shop.sales(stuck)[0]["id"]
+        shop.fails(Fault.ERROR_500, "GET", f"/sales/{unsettled}", times=1_000)
+
+        for _ in range(2):
+            with pytest.raises(Unreachable):
+                shop.pass_()
+        report = shop.pass_()
+
+        assert (report.set_aside, shop.states(later)) == (1, ["closed"])
+        [item] = shop.review()
+        assert (item.order_id, item.reason, item.field) == (stuck, Reason.OUTCOME_UNKNOWN, "sale")
+        shop.world.faults.clear()
+        shop.later()
+        assert (shop.lives(), shop.review(), shop.checkpoint.open_intents()) == ([], [], [])
 
     def test_a_product_found_half_made_is_finished(self) -> None:
         shop = opened()
