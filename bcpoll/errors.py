@@ -66,9 +66,16 @@ class GiveUp(BcpollError):
 
 
 class AccessRefused(BcpollError):
-    """A token or a scope was refused (401, 403): nothing more will work until a person changes it."""
+    """A token or a scope was refused (401, 403): nothing more will work until a person changes it.
+
+    `status` tells which of the two it was; None where nobody was asked, for want of a token.
+    """
 
     exit_code = 77
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +102,15 @@ class SettingsError(BcpollError):
 
 class CheckpointError(BcpollError):
     """The checkpoint cannot be read or written, is not ours, or comes from a newer version; it is left untouched."""
+
+    exit_code = 74
+
+
+class TokenFileError(CheckpointError):
+    """The file with the POS's OAuth tokens, beside the checkpoint, cannot be read or written."""
+
+
+class OutputLost(BcpollError):
+    """What a command had to say cannot be written, on a full disk for one; the command itself is done."""
 
     exit_code = 74

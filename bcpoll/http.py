@@ -13,14 +13,16 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
+from io import BytesIO
 from types import MappingProxyType
-from typing import Any, Self
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Protocol, Self
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import requests
 import simplejson
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -83,12 +85,69 @@ def read_json(text: bytes | str) -> object:
         value: object = simplejson.loads(text.decode() if isinstance(text, bytes) else text, use_decimal=True)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    except ArithmeticError as error:
+        raise ValueError("a number with too large a power of ten") from error
     return value
 
 
-def write_json(value: object) -> str:
+def read_loosely(text: bytes | str) -> object:
+    """Like `read_json`, but one bad value does not cost the others: a number that is none becomes text.
+
+    So NaN, too many digits, too large a power of ten; what is nested deeper than anything known becomes null.
+    """
+    try:
+        return read_json(text)
+    except ValueError:
+        decoded = text.decode() if isinstance(text, bytes) else text
+    try:
+        return _loose(decoded)
+    except RecursionError:
+        return _loose(_flattened(decoded))
+
+
+def _loose(text: str) -> object:
+    decoder = simplejson.JSONDecoder(
+        strict=False, parse_float=_number_or_text(Decimal), parse_int=_number_or_text(int), parse_constant=str
+    )
+    value: object = decoder.decode(text)
+    return value
+
+
+def _number_or_text(read: Callable[[str], object]) -> Callable[[str], object]:
+    def number(text: str) -> object:
+        try:
+            return read(text)
+        except (ValueError, ArithmeticError):
+            return text
+
+    return number
+
+
+# Ten times as deep as an order goes.
+_DEEPEST = 100
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+
+
+def _flattened(text: str) -> str:
+    """JSON with null in place of whatever is nested too deep."""
+    depth, start, kept = 0, 0, []
+    for found in _BRACKETS.finditer(text):
+        if found[0] in ("[", "{"):
+            depth += 1
+            if depth == _DEEPEST:
+                kept.append(text[start : found.start()])
+        elif found[0] in ("]", "}"):
+            if depth == _DEEPEST:
+                kept.append("null")
+                start = found.end()
+            depth -= 1
+    return "".join([*kept, text[start:] if depth < _DEEPEST else ""])
+
+
+def write_json(value: object, *, indent: int | None = None) -> str:
     """Write JSON, `Decimal` as a number with all its digits; ValueError for NaN and Infinity."""
-    return simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
+    separators = (",", ":") if indent is None else (",", ": ")
+    return simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=separators, indent=indent)
 
 
 def url_problem(url: str, *, key: str) -> Problem | None:
@@ -161,6 +220,21 @@ class Side:
     url_key: str
     scope_remedy: str
     """How a token gets a scope that it lacks."""
+    token_remedy: str = ""
+    """What to do about a token that is refused; empty for one that stands in the settings."""
+
+
+class TokenSource(Protocol):
+    """Where the bearer token of a request comes from, if it does not stay the same (OAuth). Safe for several threads.
+
+    Both may raise AccessRefused where only a person can help, and RetryLater where the token endpoint is out of order.
+    """
+
+    def current(self) -> str:
+        """The token to send now."""
+
+    def renewed(self, refused: str) -> str:
+        """The token to send after this one was refused with 401; the same one again where there is no other."""
 
 
 # Anything shorter is no token, and hiding it would only garble the messages.
@@ -172,10 +246,15 @@ class _Secrets:
 
     def __init__(self) -> None:
         self._shapes: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
 
     def add(self, values: Collection[str]) -> None:
         words = {word for value in values for word in (value, value.split(" ")[-1]) if len(word) >= _SHORTEST_SECRET}
-        self._shapes |= words | {quote(word, safe="") for word in words} | {write_json(word)[1:-1] for word in words}
+        if words <= self._shapes:
+            return
+        with self._lock:
+            shapes = {quote(word, safe="") for word in words} | {write_json(word)[1:-1] for word in words}
+            self._shapes |= words | shapes
 
     def hide(self, text: str) -> str:
         for shape in sorted(self._shapes, key=len, reverse=True):
@@ -196,6 +275,12 @@ class _Call:
     scope: str = ""
     missing_ok: bool = False
     empty_ok: bool = False
+    loosely: bool = False
+    """Whether one bad value in the answer is to be passed over (`read_loosely`)."""
+    repeatable: bool = False
+    """A write that does no harm when it is repeated."""
+    is_secret: bool = False
+    """The answer to it may be shown to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,18 +380,17 @@ class Client:
         timeouts: Timeouts = _TIMEOUTS,
         patience: Patience = _PATIENCE,
         clock: Clock = SYSTEM_CLOCK,
-        renew: Callable[[], Mapping[str, str]] | None = None,
+        tokens: TokenSource | None = None,
     ) -> None:
-        """`headers` hold the token; `renew` gives newer ones when they are refused with 401 (OAuth)."""
+        """`headers` hold a token that stays the same; one that changes comes from `tokens`."""
         self.side = side
         self.base_url = require_tls(base_url, key=side.url_key)
         self._host = urlsplit(self.base_url).netloc
-        self._budget, self._clock, self._renew = budget, clock, renew
+        self._budget, self._clock, self._tokens = budget, clock, tokens
         self._timeouts, self._patience = timeouts, patience
-        self._lock, self._renewing = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self._secrets = _Secrets()
-        self._headers: Mapping[str, str] = {}
-        self._use(headers)
+        self._headers = MappingProxyType(dict(self._safe(headers)))
         self._requests = 0
         self._server_date: datetime | None = None
         self._session = _session(workers, self.base_url)
@@ -347,16 +431,24 @@ class Client:
         scope: str = "",
         missing_ok: bool = False,
         empty_ok: bool = False,
+        loosely: bool = False,
         nothing: object = None,
         tries: int | None = None,
     ) -> object:
-        """Read: the parsed JSON, or `nothing` for 204.
+        """Read: the parsed JSON, or `nothing` for 204; with `loosely`, by `read_loosely`.
 
         With `missing_ok`, 404 gives `nothing` as well, and with `empty_ok` an empty 200; else both are `WrongAnswer`.
         `scope` is the one to name if access is refused. `tries` may lower the number of tries, down to one.
         """
-        query = urlencode(params or {}, quote_via=quote)
-        call = _Call(method="GET", path=path, query=query, scope=scope, missing_ok=missing_ok, empty_ok=empty_ok)
+        call = _Call(
+            method="GET",
+            path=path,
+            query=urlencode(params or {}, quote_via=quote),
+            scope=scope,
+            missing_ok=missing_ok,
+            empty_ok=empty_ok,
+            loosely=loosely,
+        )
         return self._carry_out(call, nothing=nothing, tries=tries)
 
     def query(self, path: str, body: object, *, scope: str = "") -> object:
@@ -372,14 +464,25 @@ class Client:
         return self._carry_out(_json_call("PUT", path, body, writes=True, scope=scope, empty_ok=empty_ok))
 
     def post_form(self, path: str, fields: Mapping[str, str], *, secret: Collection[str]) -> object:
-        """Write a form, as the OAuth token endpoint wants it; the values of the fields named `secret` are hidden."""
-        self._secrets.add([fields[name] for name in secret if name in fields])
-        body = urlencode(fields)
-        kind = "application/x-www-form-urlencoded"
-        return self._carry_out(_Call(method="POST", path=path, body=body, content_type=kind, writes=True))
+        """Ask the OAuth token endpoint, by a form; the values of the fields named `secret` are hidden, the answer too.
 
-    def _use(self, headers: Mapping[str, str]) -> None:
-        """Send these headers from now on. Refused here, because requests would quote a bad one in its message."""
+        Repeated like a read: if the first one was carried out, what it sent is used up and the next one is refused.
+        """
+        self._secrets.add([fields[name] for name in secret if name in fields])
+        return self._carry_out(
+            _Call(
+                method="POST",
+                path=path,
+                body=urlencode(fields),
+                content_type="application/x-www-form-urlencoded",
+                writes=True,
+                repeatable=True,
+                is_secret=True,
+            )
+        )
+
+    def _safe(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Headers that may be sent. Refused here, because requests would quote a bad one in its message."""
         if not all(
             value.isascii() and value.isprintable() and value == value.strip() != "" for value in headers.values()
         ):
@@ -388,7 +491,7 @@ class Client:
             )
             raise SettingsError([problem], source="the access token")
         self._secrets.add(headers.values())
-        self._headers = MappingProxyType(dict(headers))
+        return headers
 
     def _carry_out(self, call: _Call, *, nothing: object = None, tries: int | None = None) -> object:
         outcome = self._attempts(call, tries or self._patience.tries)
@@ -399,19 +502,22 @@ class Client:
         if outcome.status == 204 or (call.empty_ok and not outcome.body.strip()):
             return nothing
         try:
-            return _parsed(outcome)
+            return _parsed(outcome, read_loosely if call.loosely else read_json)
         except ValueError as error:
             raise self._unreadable(call, outcome, str(error)) from error
 
     def _attempts(self, call: _Call, tries: int) -> _Outcome:
         """Try until there is an answer to go by; the last outcome."""
         until = self._clock.monotonic() + self._patience.total
-        repeats = _Repeats(total=tries - 1, patience=self._patience, clock=self._clock, until=until)
-        may_renew = self._renew is not None
+        # Any method: what may be repeated is decided below, and some reads are a POST.
+        repeats = _Repeats(
+            total=tries - 1, allowed_methods=None, patience=self._patience, clock=self._clock, until=until
+        )
+        may_renew = self._tokens is not None
         while True:
-            used = self._headers
-            outcome = self._attempt(call, used)
-            if outcome.status == 401 and may_renew and self._renewed(used):
+            token = self._tokens.current() if self._tokens else ""
+            outcome = self._attempt(call, token)
+            if outcome.status == 401 and may_renew and self._renewed(token):
                 may_renew = False
                 continue
             if not _worth_repeating(call, outcome):
@@ -425,14 +531,13 @@ class Client:
                 self._budget.hold(wait)
             self._clock.sleep(wait)
 
-    def _renewed(self, refused: Mapping[str, str]) -> bool:
-        """Get newer headers, unless another worker has done it meanwhile; whether they differ from the refused ones."""
-        with self._renewing:
-            if self._headers is refused and self._renew is not None:
-                self._use(self._renew())
-            return dict(self._headers) != dict(refused)
+    def _renewed(self, refused: str) -> bool:
+        """Ask for another token than the refused one, and say whether there is one."""
+        return self._tokens is not None and self._tokens.renewed(refused) != refused
 
-    def _attempt(self, call: _Call, headers: Mapping[str, str]) -> _Outcome:
+    def _attempt(self, call: _Call, token: str) -> _Outcome:
+        bearer = self._safe({"Authorization": f"Bearer {token}"}) if token else {}
+        headers = {**self._headers, **bearer}
         self._budget.claim()
         started = self._clock.monotonic()
         outcome = self._send(call, headers, until=started + self._timeouts.whole)
@@ -499,10 +604,12 @@ class Client:
         where = f"{call.method} {call.path}"
         if outcome.status == 401:
             message = f"{self.side.name} refused the token (401) at {where}: {outcome.said}"
-            return AccessRefused(message, hint=f"Put a valid token into {self.side.token_key}.")
+            hint = self.side.token_remedy or f"Put a valid token into {self.side.token_key}."
+            return AccessRefused(message, hint=hint, status=401)
         lacking = f"the scope {call.scope}" if call.scope else "a scope"
         message = f"{self.side.name} does not allow {where} (403): {outcome.said}"
-        return AccessRefused(message, hint=f"The token probably lacks {lacking}. {self.side.scope_remedy}")
+        hint = f"The token probably lacks {lacking}. {self.side.scope_remedy}"
+        return AccessRefused(message, hint=hint, status=403)
 
     def _no_write(self, call: _Call, outcome: _Outcome) -> BcpollError:
         name, where, status = self.side.name, f"{call.method} {call.path}", outcome.status
@@ -537,9 +644,34 @@ class Client:
 
     def _unreadable(self, call: _Call, outcome: _Outcome, why: str) -> BcpollError:
         """A success whose body is no JSON: a store in maintenance answers 200 with a page of HTML, for one."""
-        shown = self._one_line(f"{why}: {_answer_text(outcome.body)}").removesuffix(":")
+        body = "" if call.is_secret else _answer_text(outcome.body)
+        shown = self._one_line(f"{why}: {body}").removesuffix(":")
         message = f"{self.side.name} answered {call.method} {call.path} ({outcome.status}) with {shown}"
         return LookAgain(message, status=outcome.status) if call.writes else WrongAnswer(message)
+
+
+class Carrier(BaseAdapter):
+    """Carries the forms of a library that speaks through a session of its own: mounted there, it sends nothing itself.
+
+    `send_form` is given the path and the fields; what it gives back goes to the library as JSON.
+    """
+
+    def __init__(self, send_form: Callable[[str, Mapping[str, str]], object]) -> None:
+        super().__init__()
+        self._send_form = send_form
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        """Hand the form over; whatever is raised goes through the library to its caller."""
+        fields = dict(parse_qsl(str(request.body), keep_blank_values=True))
+        answer = self._send_form(urlsplit(str(request.url)).path, fields)
+        response = requests.Response()
+        response.status_code, response.url, response.request = 200, str(request.url), request
+        response.headers["Content-Type"] = "application/json"
+        response.raw = BytesIO(write_json(answer).encode())
+        return response
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def _session(workers: int, base_url: str) -> requests.Session:
@@ -578,14 +710,14 @@ def _json_call(
 
 def _worth_repeating(call: _Call, outcome: _Outcome) -> bool:
     """Reads after anything that may pass. Writes after 429 alone: both APIs refuse it before carrying anything out."""
-    if call.writes:
+    if call.writes and not call.repeatable:
         return outcome.status in _WRITE_AGAIN
     return outcome.status in _READ_AGAIN or (
         (outcome.status is None or outcome.succeeded) and outcome.error is not None
     )
 
 
-def _parsed(outcome: _Outcome) -> object:
+def _parsed(outcome: _Outcome, read: Callable[[bytes], object]) -> object:
     """The JSON of a success; ValueError with what came instead."""
     kind = outcome.headers.get("Content-Type", "")
     if not outcome.body.strip():
@@ -593,7 +725,7 @@ def _parsed(outcome: _Outcome) -> object:
     if kind and "json" not in kind.lower():
         raise ValueError(f"{kind.split(';')[0].strip()} instead of JSON")
     try:
-        return read_json(outcome.body)
+        return read(outcome.body)
     except ValueError as error:
         raise ValueError(f"broken JSON ({error})") from error
 

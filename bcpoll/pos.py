@@ -4,6 +4,7 @@ Reads rows into the records of `core.shop`, and writes bodies that others made. 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,10 +14,10 @@ from urllib.parse import quote
 from bcpoll.budget import SYSTEM_CLOCK, Clock, WindowBudget
 from bcpoll.core.money import total
 from bcpoll.core.order import Json, code_key, email_key
-from bcpoll.core.shop import Outlet, PaymentType, PosCustomer, PosProduct, PosSale, Register, Retailer, Tax, User
+from bcpoll.core.shop import Link, Outlet, PaymentType, PosCustomer, PosProduct, PosSale, Register, Retailer, Tax, User
 from bcpoll.core.times import iso
-from bcpoll.errors import LookAgain, WrongAnswer
-from bcpoll.http import Client, Patience, Side
+from bcpoll.errors import AccessRefused, GiveUp, LookAgain, WrongAnswer
+from bcpoll.http import Client, Patience, Side, TokenSource
 from bcpoll.ports import Changes
 from bcpoll.rows import amount_of, flag_of, id_of, is_row, plain_number, rows_of, text_of, whole_of
 
@@ -41,6 +42,21 @@ SIDE = Side(
     scope_remedy="A personal token has the rights of its user: make one as an administrator of the POS.",
 )
 
+OAUTH_SIDE = replace(
+    SIDE,
+    token_key="the token of the POS",  # noqa: S106 - words for people
+    token_remedy="Connect the POS again: bcpoll login",  # noqa: S106 - words for people
+    scope_remedy="Let an administrator of the POS connect it again: bcpoll login",
+)
+
+# What bcpoll asks for at login; one more is asked for where it may open registers (scopes page).
+SCOPES = (
+    *("sales:read", "sales:write", "customers:read", "customers:write", "products:read", "products:write"),
+    *("inventory:read", "inventory:write", "outlets:read", "registers:read", "payment_types:read", "taxes:read"),
+    *("users:read", "retailer:read", "fulfillments:read"),
+)
+OPENING_SCOPE = "register:open"
+
 # Lightspeed's own client begins at five seconds after a server error, and waits thirty after a 429 without a header.
 PATIENCE = Patience(first_by_status=MappingProxyType({429: 30.0, 500: 5.0, 502: 5.0, 503: 5.0, 504: 5.0}))
 
@@ -56,6 +72,7 @@ _SCOPES: Mapping[str, str] = MappingProxyType(
         "customers": "customers:read",
         "sales": "sales:read",
         "stock_adjustments": "inventory:write",
+        "custom_inventory_adjustment_reasons": "inventory:write",
     }
 )
 
@@ -63,36 +80,38 @@ _SCOPES: Mapping[str, str] = MappingProxyType(
 # forms end in CLOSED; whatever else there is (on account, layby, awaiting something) is pending.
 _STATES: Mapping[str, str] = MappingProxyType({"SAVED": "parked", "VOIDED": "voided", "": ""})
 
+_REASONS = "custom_inventory_adjustment_reasons"
+
+# What a database column holds; the POS counts its changes, and is far from it.
+_LAST_VERSION = 2**63 - 1
+
 T = TypeVar("T")
 
 
 def connect(
     api_url: str,
-    access_token: str,
+    token: str | TokenSource,
     *,
     workers: int = 4,
     window: float = WINDOW,
+    patience: Patience = PATIENCE,
     clock: Clock = SYSTEM_CLOCK,
-    renew: Callable[[], str] | None = None,
 ) -> Client:
-    """A client for the POS's API; `renew` gives a fresh access token when this one is refused (OAuth).
+    """A client for the POS's API, with a personal token or with a source of tokens that change (OAuth).
 
     SettingsError for an address without TLS or a token that cannot be one.
     """
+    is_personal = isinstance(token, str)
     return Client(
         api_url,
-        side=SIDE,
-        headers=_bearer(access_token),
+        side=SIDE if is_personal else OAUTH_SIDE,
+        headers={"Authorization": f"Bearer {token}"} if is_personal else {},
+        tokens=None if isinstance(token, str) else token,
         budget=WindowBudget(window=window, clock=clock),
         workers=workers,
-        patience=PATIENCE,
+        patience=patience,
         clock=clock,
-        renew=None if renew is None else lambda: _bearer(renew()),
     )
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
 
 
 class LightspeedPos:
@@ -117,6 +136,7 @@ class LightspeedPos:
             currency=code.upper(),
             no_tax_id=id_of(row, "retailer", "no_tax_group_id"),
             prices_exclude_tax=flag_of(row, "tax_exclusive", default=False),
+            timezone=text_of(row, "timezone", "time_zone"),
         )
 
     def registers(self) -> tuple[Register, ...]:
@@ -140,6 +160,20 @@ class LightspeedPos:
     def taxes(self) -> tuple[Tax, ...]:
         """All taxes; the rate of a group is the sum of its rates, as a fraction."""
         return self._living("taxes", _tax)
+
+    def links(self) -> tuple[Link, ...] | None:
+        """The web stores that the POS is linked to by itself; None where it does not tell.
+
+        The list is documented for version 2.0 alone, and no scope is named for it: 403 and 404 say nothing.
+        """
+        try:
+            answer = self._client.get(f"{self._base}/channels", missing_ok=True)
+        except AccessRefused:
+            return None
+        if answer is None:
+            return None
+        rows = [row for row in _many(answer, "channels") if not row.get("deleted_at")]
+        return tuple(Link(kind=text_of(row, "channel_type"), address=text_of(row, "store_url")) for row in rows)
 
     def open_register(self, register_id: str, at: datetime) -> None:
         """Open a register."""
@@ -199,7 +233,7 @@ class LightspeedPos:
     def addresses(self, customer_id: str) -> tuple[Json, ...]:
         """The address book of a customer; empty where the POS does not know one."""
         path = f"{self._base}/customers/{quote(customer_id, safe='')}/addresses"
-        return tuple(_many(self._client.get(path, scope="customers:read", missing_ok=True, empty_ok=True), "addresses"))
+        return tuple(_many(self._what_there_is(path, scope="customers:read"), "addresses"))
 
     def create_address(self, customer_id: str, body: Json) -> str:
         """Add an address to a customer and give its token (`id_token`). LookAgain where the answer holds none."""
@@ -213,7 +247,7 @@ class LightspeedPos:
     def sale(self, sale_id: str) -> PosSale | None:
         """A sale by its id: None for 404, `null` and an empty answer alike."""
         path = f"{self._base}/sales/{quote(sale_id, safe='')}"
-        row = _one(self._client.get(path, scope=_SCOPES["sales"], missing_ok=True, empty_ok=True))
+        row = _one(self._what_there_is(path, scope=_SCOPES["sales"]))
         if row is None:
             return None
         found = id_of(row, "sales")
@@ -225,12 +259,24 @@ class LightspeedPos:
         """The version feed of sales. It knows no filter but the version: dates would be ignored without an error."""
         return self._feed("sales", version, _sale, deleted=False)
 
+    def some_sales_since(self, at: datetime) -> tuple[PosSale, ...]:
+        """Some sales dated at or after a moment, as many as one page of the search holds. Nothing to rely on.
+
+        The search may lag behind writes, and tells no order; whoever needs all sales reads the feed.
+        """
+        params: dict[str, str | int] = {"type": "sales", "date_from": iso(at), "page_size": _PAGE}
+        answer = self._client.get(f"{self._base}/search", params, scope=_SCOPES["sales"])
+        return tuple(_sale(row) for row in _many(answer, "search"))
+
     def create_sale(self, body: Json) -> PosSale:
         """Create a sale; `total` is None where the answer held only an id."""
         return _written_sale(self._client.post(f"{self._base}/sales", body, scope="sales:write"))
 
     def replace_sale(self, sale_id: str, body: Json) -> PosSale:
-        """Replace a sale's whole document."""
+        """Replace a sale's whole document; GiveUp for one that was read in part and would lose the rest."""
+        source = body.get("source")
+        if not body.get("line_items") or not is_row(source) or not text_of(source, "id").isdecimal():
+            raise GiveUp(f"sale {sale_id} was read without its lines or its source, and is not written back like that")
         path = f"{self._base}/sales/{quote(sale_id, safe='')}"
         return _written_sale(self._client.put(path, body, scope="sales:write"))
 
@@ -254,13 +300,31 @@ class LightspeedPos:
         }
 
     def adjust_stock(self, adjustments: Sequence[Json]) -> None:
-        """Adjust stock, at most 1,000 items a call. Relative and without a key: never to be repeated blindly."""
+        """Adjust stock, at most 1,000 items a call. Relative and without a key: never to be repeated blindly.
+
+        LookAgain where the answer does not show every adjustment.
+        """
         path = f"{self._base}/stock_adjustments"
-        self._client.post(path, {"stock_adjustments": list(adjustments)}, scope="inventory:write", empty_ok=True)
+        answer = self._client.post(path, {"stock_adjustments": list(adjustments)}, scope="inventory:write")
+        content = _unwrapped(answer)
+        if not isinstance(content, list) or len(content) < len(adjustments):
+            raise LookAgain(f"{SIDE.name} adjusted stock and did not show what became of it")
 
     def adjustments_after(self, version: int) -> Iterator[Changes[Json]]:
         """The version feed of stock adjustments, raw: where to look after an unclear `adjust_stock`."""
         return self._feed("stock_adjustments", version, lambda row: row, deleted=False)
+
+    def adjustment_reasons(self) -> Mapping[str, str]:
+        """The ids of the account's own reasons for taking stock out, by name; those that are switched off left out."""
+        pages = self._pages(_REASONS, 0, deleted=False)
+        rows = [row for page, _ in pages for row in page if text_of(row, "type") == "NEGATIVE"]
+        living = [row for row in rows if not row.get("deleted_at") and flag_of(row, "enabled", default=True)]
+        return {text_of(row, "name"): id_of(row, _REASONS) for row in living}
+
+    def create_adjustment_reason(self, name: str) -> str:
+        """Create a reason for taking stock out and give its id. LookAgain where the answer holds none."""
+        body = {"name": name, "enabled": True, "type": "NEGATIVE"}
+        return _new_id(self._client.post(f"{self._base}/{_REASONS}", body, scope="inventory:write"), "reason")
 
     def _stock_rows(self, chosen: Json) -> Iterator[Json]:
         """The stock list (POST /inventory), which is a read carried by POST; it sorts downwards unless told."""
@@ -275,6 +339,18 @@ class LightspeedPos:
             if newest <= after:
                 raise WrongAnswer(f"inventory: after={after} was ignored")
             after = newest
+
+    def _what_there_is(self, path: str, *, scope: str) -> object:
+        """An answer that is None or empty where there is nothing.
+
+        An empty body may say so too, but also that something on the way is out of order. It is believed only once the
+        POS has answered another question properly and then says the same again.
+        """
+        try:
+            return self._client.get(path, scope=scope, missing_ok=True)
+        except WrongAnswer:
+            self.retailer()
+        return self._client.get(path, scope=scope, missing_ok=True, empty_ok=True)
 
     def _living(self, resource: str, read: Callable[[Json], T]) -> tuple[T, ...]:
         pages = self._pages(resource, 0, deleted=False)
@@ -296,11 +372,11 @@ class LightspeedPos:
             if not rows:
                 return
             reached = _newest(answer, rows)
+            if reached is not None and not version < reached <= _LAST_VERSION:
+                raise WrongAnswer(f"{resource}: after={version} was ignored, the page reaches to {reached}")
             yield rows, version if reached is None else reached
             if reached is None:
                 return
-            if reached <= version:
-                raise WrongAnswer(f"{resource}: after={version} was ignored")
             version = reached
 
 
@@ -350,7 +426,10 @@ def _written_sale(answer: object) -> PosSale:
     content = _unwrapped(answer)
     if isinstance(content, list) and content:
         content = content[0]
-    return _sale(content if is_row(content) and text_of(content, "id") else {"id": _new_id(answer, "sale")})
+    try:
+        return _sale(content if is_row(content) and text_of(content, "id") else {"id": _new_id(answer, "sale")})
+    except WrongAnswer as error:
+        raise LookAgain(f"{SIDE.name} wrote a sale and showed it in a shape that cannot be read: {error}") from error
 
 
 def _register(row: Json) -> Register:
@@ -404,6 +483,10 @@ def _customer(row: Json) -> PosCustomer:
 
 def _sale(row: Json) -> PosSale:
     """A sale in the nested shape of the date versions or in the flat one of 2.0, which some answers still have."""
+    for name in ("line_items", "payments"):
+        rows_of(row.get(name) or [], f"sales {name}")
+    if not isinstance(row.get("attributes") or [], list):
+        raise WrongAnswer(f"sales: attributes are {row['attributes']!r}"[:300])
     source = row.get("source")
     nested: Json = source if is_row(source) else {}
     return PosSale(
@@ -438,4 +521,5 @@ def _sale_total(row: Json) -> Decimal | None:
 
 def _version(row: Json) -> int:
     metadata = row.get("_metadata")
-    return whole_of(row, "version") or (whole_of(metadata, "version") if is_row(metadata) else None) or 0
+    version = whole_of(row, "version") or (whole_of(metadata, "version") if is_row(metadata) else None) or 0
+    return version if 0 <= version <= _LAST_VERSION else 0

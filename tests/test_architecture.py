@@ -28,6 +28,7 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "pydantic_core": ("bcpoll.config", "bcpoll.core.decode"),
     "pydantic_settings": ("bcpoll.config",),
     "requests": ("bcpoll.http",),
+    "requests_oauthlib": ("bcpoll.oauth",),
     "rich": ("bcpoll.cli",),
     "simplejson": ("bcpoll.http",),
     "sqlite_utils": ("bcpoll.checkpoint",),

@@ -22,11 +22,14 @@ class Limits:
     pos_quota: int | None = -1
     """-1 stands for the documented rule: 300 for each register, and 50."""
     pos_window: timedelta = timedelta(minutes=5)
+    token_quota: int | None = 10
+    """The POS's token endpoint counts apart; this is the limit that the documents' example shows."""
+    token_window: timedelta = timedelta(minutes=1)
 
     @classmethod
     def off(cls) -> "Limits":
         """No limit on either side."""
-        return cls(store_quota=None, pos_quota=None)
+        return cls(store_quota=None, pos_quota=None, token_quota=None)
 
     def pos_quota_for(self, registers: int) -> int | None:
         """The quota of a POS with so many registers."""

@@ -4,6 +4,7 @@ import gzip
 import logging
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from bcpoll.http import (
     Side,
     Timeouts,
     read_json,
+    read_loosely,
     require_tls,
     url_problem,
     write_json,
@@ -67,6 +69,20 @@ def make_client(url: str, still: StillClock, **changes: Any) -> Client:
         "timeouts": Timeouts(connect=2, read=2, whole=20),
     }
     return Client(url, **(given | changes))
+
+
+class Tokens:
+    """A source that goes on to the next token when one is refused; the last one stays."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.left = [*tokens]
+
+    def current(self) -> str:
+        return self.left[0]
+
+    def renewed(self, refused: str) -> str:
+        self.left = self.left[1:] or self.left
+        return self.left[0]
 
 
 def between(slept: list[float], *bounds: tuple[float, float]) -> bool:
@@ -148,6 +164,26 @@ class TestWhatIsSent:
 
         assert server.seen[0].body == b"grant_type=refresh_token&client_secret=h+ush"
         assert server.seen[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+    @pytest.mark.parametrize("fault", ["cut", "chunk-cut", "reset", "close"])
+    def test_a_read_by_post_that_breaks_off_is_tried_again(self, server: Loopback, client: Client, fault: str) -> None:
+        server.says(Answer(b"[1", fault=fault), json_answer([1]))
+
+        assert client.query("/inventory", {}) == [1]
+
+    def test_a_form_without_a_clear_answer_is_sent_again(self, server: Loopback, client: Client) -> None:
+        server.says(Answer(fault="reset"), json_answer([], 503), json_answer({"access_token": "new"}))
+
+        assert client.post_form("/token", {}, secret=[]) == {"access_token": "new"}
+        assert len(server.seen) == 3
+
+    def test_the_answer_to_a_form_is_shown_to_nobody(self, server: Loopback, client: Client) -> None:
+        server.says(as_json(b'{"access_token": "hush'), html(text="<p>access_token hush</p>"))
+
+        for _ in range(2):
+            with pytest.raises(LookAgain) as raised:
+                client.post_form("/token", {}, secret=[])
+            assert "hush" not in str(raised.value)
 
     def test_loopback_is_not_spoken_to_through_a_proxy(
         self, server: Loopback, still: StillClock, monkeypatch: pytest.MonkeyPatch
@@ -583,50 +619,48 @@ class TestAccess:
 
     def test_a_refused_token_is_renewed_once(self, server: Loopback, still: StillClock) -> None:
         server.says(json_answer([], 401), json_answer([1]))
-        client = make_client(server.url, still, renew=lambda: {"Authorization": "Bearer newer"})
+        client = make_client(server.url, still, headers={"X-Other": "stays"}, tokens=Tokens("old", "newer"))
 
         assert client.post("/sales", {}) == [1]
-        assert server.seen[1].headers["Authorization"] == "Bearer newer"
+        assert [seen.headers["Authorization"] for seen in server.seen] == ["Bearer old", "Bearer newer"]
+        assert {seen.headers["X-Other"] for seen in server.seen} == {"stays"}
 
     def test_a_token_that_is_refused_after_renewal_is_refused(self, server: Loopback, still: StillClock) -> None:
         server.says(*[json_answer([], 401)] * 2)
-        client = make_client(server.url, still, renew=lambda: {"Authorization": "Bearer newer"})
+        client = make_client(
+            server.url, still, side=replace(SIDE, token_remedy="Log in."), tokens=Tokens("old", "newer")
+        )
 
-        with pytest.raises(AccessRefused):
+        with pytest.raises(AccessRefused) as raised:
             client.get("/sales")
+
+        assert raised.value.hint == "Log in."
 
     def test_a_renewal_that_gives_the_same_token_ends_there(self, server: Loopback, still: StillClock) -> None:
         server.says(json_answer([], 401))
-        client = make_client(server.url, still, renew=lambda: {"X-Auth-Token": TOKEN})
+        client = make_client(server.url, still, tokens=Tokens("old"))
 
         with pytest.raises(AccessRefused):
             client.get("/sales")
 
-    def test_workers_that_are_refused_together_renew_once(self, server: Loopback, still: StillClock) -> None:
-        renewals: list[int] = []
-        together = threading.Barrier(4)
+    def test_every_try_goes_with_the_token_of_its_time(self, server: Loopback, still: StillClock) -> None:
+        server.says(json_answer([], 503), json_answer([1]))
+        tokens = Tokens("old", "newer")
+        sleeping = replace(still.clock, sleep=lambda seconds: tokens.renewed("old") and None)
+        client = make_client(server.url, still, tokens=tokens, clock=sleeping)
 
-        def renew() -> Mapping[str, str]:
-            renewals.append(1)
-            return {"X-Auth-Token": "newer token"}
+        assert client.get("/sales") == [1]
+        assert [seen.headers["Authorization"] for seen in server.seen] == ["Bearer old", "Bearer newer"]
 
-        def reply(seen: Any) -> Answer:
-            return json_answer([]) if seen.headers["X-Auth-Token"] == "newer token" else json_answer([], 401)
+    def test_a_token_that_cannot_be_one_is_refused_without_being_shown(
+        self, server: Loopback, still: StillClock
+    ) -> None:
+        client = make_client(server.url, still, tokens=Tokens("hush\nhush"))
 
-        server.reply = reply
-        client = make_client(server.url, still, renew=renew)
-
-        def work() -> None:
-            together.wait(5)
+        with pytest.raises(SettingsError, match="line break") as raised:
             client.get("/sales")
 
-        workers = [threading.Thread(target=work) for _ in range(4)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-
-        assert renewals == [1]
+        assert "hush" not in str(raised.value)
 
 
 class TestSecrets:
@@ -949,3 +983,37 @@ class TestJson:
 
     def test_bytes_are_read_as_utf_8(self) -> None:
         assert read_json('"ü"'.encode()) == "ü"
+
+    def test_a_power_of_ten_beyond_all_bounds_is_no_json(self) -> None:
+        with pytest.raises(ValueError, match="power of ten"):
+            read_json("[1e99999999999999999999]")
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ('[NaN, -Infinity, 1.10, 7, "x"]', ["NaN", "-Infinity", Decimal("1.10"), 7, "x"]),
+            ("[1e99999999999999999999]", ["1e99999999999999999999"]),
+            (f"[{'9' * 5000}, 1]", ["9" * 5000, 1]),
+            ('["a\x00b"]', ["a\x00b"]),
+            (f'[NaN, {{"a]": "\\"["}}, {"[" * 97}1{"]" * 97}]', None),
+        ],
+        ids=["nan", "power", "digits", "control", "not too deep"],
+    )
+    def test_read_loosely_one_bad_value_costs_no_other(self, text: str, value: Any) -> None:
+        read = read_loosely(text)
+
+        assert read == value if value is not None else str(read).count("[") == 99
+
+    @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+    def test_read_loosely_what_is_nested_too_deep_is_cut_off(self, opening: str, closing: str) -> None:
+        deep = opening * 5000 + "1" + closing * 5000
+
+        read = read_loosely(f'[{deep}, "]", {{"b": {deep}, "c": 2}}, 3]')
+
+        assert isinstance(read, list)
+        assert (read[1], read[2]["c"], read[3]) == ("]", 2, 3)
+
+    @pytest.mark.parametrize("text", ["", "[1", "[" * 5000, '{"a": [' * 5000, "<html>", "nan"])
+    def test_read_loosely_what_is_broken_is_still_no_json(self, text: str) -> None:
+        with pytest.raises(ValueError):
+            read_loosely(text)

@@ -16,6 +16,8 @@ from bcpoll.errors import AccessRefused, GiveUp, LookAgain, SettingsError, Wrong
 from bcpoll.pos import LightspeedPos
 
 SALE_ID = "0d6f2f3e-6c1e-5f0e-8f57-0a4a8c3a9f10"
+# What a sale cannot be written back without.
+WHOLE = {"source": {"type": "BigCommerce", "id": "1001"}, "line_items": [{"id": "line-1"}]}
 EMPTY = json_answer({"data": [], "version": {"min": None, "max": None}})
 
 
@@ -388,7 +390,6 @@ class TestSales:
             json_answer([]),
             json_answer({}),
             json_answer(None),
-            Answer(b""),
             html(404),
             NO_CONTENT,
         ],
@@ -397,6 +398,22 @@ class TestSales:
         server.says(answer)
 
         assert pos.sale(SALE_ID) is None
+
+    def test_an_empty_answer_means_no_sale_where_the_pos_answers_other_questions_and_says_it_again(
+        self, server: Loopback, pos: LightspeedPos
+    ) -> None:
+        retailer = json_answer({"data": {"currency": "USD", "no_tax_group_id": "t0"}})
+        server.says(Answer(b""), retailer, Answer(b""))
+
+        assert pos.sale(SALE_ID) is None
+
+    def test_an_empty_answer_means_nothing_where_the_pos_answers_nothing_else_either(
+        self, server: Loopback, pos: LightspeedPos
+    ) -> None:
+        server.says(Answer(b""), Answer(b""))
+
+        with pytest.raises(WrongAnswer):
+            pos.sale(SALE_ID)
 
     @pytest.mark.parametrize(
         "answer",
@@ -487,7 +504,7 @@ class TestSales:
     @pytest.mark.parametrize(
         "answer", [NO_CONTENT, Answer(b""), json_answer({"data": None}), json_answer({"data": {}})]
     )
-    @pytest.mark.parametrize("write", [lambda pos: pos.create_sale({}), lambda pos: pos.replace_sale(SALE_ID, {})])
+    @pytest.mark.parametrize("write", [lambda pos: pos.create_sale({}), lambda pos: pos.replace_sale(SALE_ID, WHOLE)])
     def test_a_success_that_tells_nothing_is_looked_up(
         self, server: Loopback, pos: LightspeedPos, answer: Answer, write: Callable[[LightspeedPos], PosSale]
     ) -> None:
@@ -499,8 +516,37 @@ class TestSales:
     def test_a_sale_is_replaced_as_a_whole(self, server: Loopback, pos: LightspeedPos) -> None:
         server.says(json_answer({"data": a_sale(state="voided")}))
 
-        assert pos.replace_sale(SALE_ID, {"state": "voided"}).state == "voided"
+        assert pos.replace_sale(SALE_ID, WHOLE | {"state": "voided"}).state == "voided"
         assert (server.seen[0].method, server.seen[0].path) == ("PUT", f"/api/2026-07/sales/{SALE_ID}")
+
+    @pytest.mark.parametrize("part", [{"line_items": []}, {"source": {"type": "BigCommerce"}}, {"source": None}])
+    def test_a_sale_that_was_read_in_part_is_not_written_back(
+        self, server: Loopback, pos: LightspeedPos, part: Any
+    ) -> None:
+        with pytest.raises(GiveUp, match="not written back"):
+            pos.replace_sale(SALE_ID, WHOLE | part)
+
+        assert server.seen == []
+
+    @pytest.mark.parametrize("wrong", [{"line_items": 7}, {"payments": ["x"]}, {"attributes": {"a": 1}}])
+    def test_a_sale_in_no_known_shape_is_a_wrong_answer_to_a_read_and_unclear_after_a_write(
+        self, server: Loopback, pos: LightspeedPos, wrong: Any
+    ) -> None:
+        server.says(*[json_answer({"data": a_sale(**wrong)})] * 2)
+
+        with pytest.raises(WrongAnswer):
+            pos.sale(SALE_ID)
+        with pytest.raises(LookAgain):
+            pos.create_sale({})
+
+    @pytest.mark.parametrize("version", [-1, 2**63, 10**30])
+    def test_a_version_that_cannot_be_is_a_wrong_answer(
+        self, server: Loopback, pos: LightspeedPos, version: int
+    ) -> None:
+        server.says(json_answer({"data": [a_sale()], "version": {"min": 0, "max": version}}))
+
+        with pytest.raises(WrongAnswer, match="reaches to"):
+            list(pos.sales_after(5))
 
     def test_a_sale_that_was_refused_tells_why(self, server: Loopback, pos: LightspeedPos) -> None:
         server.says(json_answer({"error": "register is closed"}, 409), json_answer({"error": "bad line"}, 400))
@@ -566,14 +612,55 @@ class TestStock:
         assert pos.stock_levels() == {}
 
     def test_adjusting_stock_is_never_repeated(self, server: Loopback, pos: LightspeedPos) -> None:
-        server.says(json_answer({"data": []}, 201), Answer(fault="reset"))
         item = {"product_id": "p1", "outlet_id": "o1", "quantity": "-2", "reason": "CUSTOM"}
+        server.says(json_answer({"data": [item]}, 201), Answer(fault="reset"))
 
         pos.adjust_stock([item])
         with pytest.raises(LookAgain):
             pos.adjust_stock([item])
 
         assert [seen.json for seen in server.seen] == [{"stock_adjustments": [item]}] * 2
+
+    @pytest.mark.parametrize("answer", [json_answer({"data": []}, 201), json_answer({}), Answer(body=b"")])
+    def test_an_adjustment_that_the_answer_does_not_show_is_looked_up(
+        self, server: Loopback, pos: LightspeedPos, answer: Answer
+    ) -> None:
+        server.says(answer)
+
+        with pytest.raises(LookAgain):
+            pos.adjust_stock([{"product_id": "p1", "outlet_id": "o1", "quantity": "-2", "reason": "CUSTOM"}])
+
+    def test_our_reasons_are_those_for_taking_out_that_are_switched_on(
+        self, server: Loopback, pos: LightspeedPos
+    ) -> None:
+        rows = [
+            {"id": "r1", "name": "Ours", "type": "NEGATIVE", "enabled": True, "version": 1},
+            {"id": "r2", "name": "Found", "type": "POSITIVE", "enabled": True, "version": 2},
+            {"id": "r3", "name": "Off", "type": "NEGATIVE", "enabled": False, "version": 3},
+            {"id": "r4", "name": "Gone", "type": "NEGATIVE", "enabled": True, "deleted_at": "2026", "version": 4},
+        ]
+        server.says(json_answer({"data": rows, "version": {"min": 1, "max": 4}}), json_answer({"data": []}))
+
+        assert pos.adjustment_reasons() == {"Ours": "r1"}
+
+    def test_a_new_reason_has_an_id(self, server: Loopback, pos: LightspeedPos) -> None:
+        server.says(json_answer({"data": {"id": "r9"}}))
+
+        assert pos.create_adjustment_reason("Ours") == "r9"
+        assert server.seen[0].json == {"name": "Ours", "enabled": True, "type": "NEGATIVE"}
+
+
+class Tokens:
+    """A source whose first token is refused."""
+
+    token = "old"
+
+    def current(self) -> str:
+        return self.token
+
+    def renewed(self, refused: str) -> str:
+        self.token = "new"
+        return self.token
 
 
 class TestConnecting:
@@ -586,10 +673,18 @@ class TestConnecting:
 
     def test_a_refused_token_is_renewed(self, server: Loopback) -> None:
         server.says(json_answer({"error": "expired"}, 401), EMPTY)
-        with adapter.connect(server.url, "old", clock=StillClock().clock, renew=lambda: "new") as client:
+        with adapter.connect(server.url, Tokens(), clock=StillClock().clock) as client:
             LightspeedPos(client).users()
 
-        assert server.seen[1].headers["Authorization"] == "Bearer new"
+        assert [seen.headers["Authorization"] for seen in server.seen] == ["Bearer old", "Bearer new"]
+
+    def test_a_token_that_was_got_by_a_login_is_mended_by_a_login(self, server: Loopback) -> None:
+        server.says(*[json_answer({"error": "expired"}, 401)] * 2, json_answer({"error": "no"}, 403))
+        with adapter.connect(server.url, Tokens(), clock=StillClock().clock) as client:
+            for _ in range(2):
+                with pytest.raises(AccessRefused) as raised:
+                    LightspeedPos(client).users()
+                assert "bcpoll login" in raised.value.hint
 
     def test_an_open_address_is_refused_under_its_key(self) -> None:
         with pytest.raises(SettingsError, match=r"\[pos\]"):
