@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, Settlement
+from bcpoll.checkpoint import BookedRefund, Checkpoint, Intent, IntentKind, IntentState, Settlement
 from bcpoll.config import WhenClosed
 from bcpoll.core.bodies import sale_body
 from bcpoll.core.order import Json, code_key
@@ -23,19 +23,22 @@ from bcpoll.core.sale import (
     Action,
     Applied,
     AppliedState,
+    CreateRefund,
     CreateSale,
     Desired,
     FulfillSale,
     Plan,
+    Sale,
     SettleSale,
     VoidSale,
     Way,
 )
 from bcpoll.core.shop import Register
+from bcpoll.core.sides import items_memory
 from bcpoll.core.times import iso
 from bcpoll.errors import BcpollError, GiveUp, LookAgain, RetryLater
 from bcpoll.ports import PointOfSale
-from bcpoll.resolve import Resolver
+from bcpoll.resolve import PRODUCT_FEED, Resolver
 from bcpoll.send import NOT_SENT, Result, create_sale, fulfill_sale, settle_sale, void_sale
 
 STOPPED = RetryLater("the run was stopped", hint="The next run goes on from here.")
@@ -63,6 +66,8 @@ class Outcome:
     applied: Applied
     written: tuple[Action, ...] = ()
     """The actions that are in the POS now."""
+    booked: tuple[BookedRefund, ...] = ()
+    """The refunds among them."""
     rejected: Rejected | None = None
     is_finished: bool = True
     """False where the order was cut short and has to be read again."""
@@ -102,6 +107,8 @@ class _Step:
     key: str
     action: Action
     body: Json
+    books: BookedRefund | None = None
+    """What the checkpoint learns of a refund once its sale is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +153,12 @@ class Applier:
             return PageResult(outcomes=tuple(idle))
         self._ready_registers(busy)
         creations = [action for one in busy for action in one.plan.actions if isinstance(action, CreateSale)]
-        customers = self._resolver.customers(action.sale.buyer for action in creations if action.sale.buyer)
+        sales = [sale for one in busy for sale in _sales(one)]
+        customers = self._resolver.customers(sale.buyer for sale in sales if sale.buyer)
         products = self._resolver.products(creations, _drafts(busy))
         addresses = self._resolver.addresses(creations, customers.ids)
-        lacking = {one.order_id: lack for one in busy for lack in _lacks(one, customers.failures, products.failures)}
+        failures = (customers.failures, products.failures, addresses.failures)
+        lacking = {one.order_id: lack for one in busy for lack in _lacks(one, *failures)}
         lacking |= self._unclear(busy)
         ids = _Ids(customers=customers.ids, products=products.ids, addresses=addresses.ids)
         jobs = [(one, tuple(_steps(one, ids))) for one in busy if one.order_id not in lacking]
@@ -185,7 +194,7 @@ class Applier:
         }
 
     def _intend(self, jobs: Iterable[tuple[Planned, tuple[_Step, ...]]]) -> None:
-        now = self._clock()
+        now, since = self._clock(), self._checkpoint.feed_version(PRODUCT_FEED)
         self._checkpoint.intend(
             Intent(
                 key=step.key,
@@ -193,6 +202,7 @@ class Applier:
                 kind=_KINDS[type(step.action)],
                 target=step.action.sale_id,
                 body=_remembered(planned, step),
+                since=since,
                 created_at=now,
                 run_id=self._run_id,
             )
@@ -252,6 +262,7 @@ class Applier:
 
 _KINDS: Mapping[type[Any], IntentKind] = {
     CreateSale: IntentKind.SALE,
+    CreateRefund: IntentKind.REFUND,
     SettleSale: IntentKind.SETTLE_SALE,
     FulfillSale: IntentKind.FULFILLMENT,
     VoidSale: IntentKind.VOID_SALE,
@@ -262,14 +273,22 @@ def _is_idle(planned: Planned) -> bool:
     return not planned.plan.actions
 
 
+def _sales(planned: Planned) -> list[Sale]:
+    """The sales that a plan creates, those of refunds among them."""
+    return [action.sale for action in planned.plan.actions if isinstance(action, CreateSale | CreateRefund)]
+
+
 def _drafts(page: Iterable[Planned]) -> Iterator[Any]:
     for planned in page:
         if any(isinstance(action, CreateSale) for action in planned.plan.actions):
             yield from planned.desired.products
+        for action in planned.plan.actions:
+            if isinstance(action, CreateRefund):
+                yield from action.refund.products
 
 
 def _sells(step: _Step, result: Result) -> bool:
-    return result.is_done and not isinstance(step.action, VoidSale)
+    return result.is_done and isinstance(step.action, CreateSale | SettleSale)
 
 
 def _registers(page: Iterable[Planned]) -> set[str]:
@@ -284,15 +303,18 @@ def _register_closed(register: Register, said: str = "") -> RetryLater:
 
 
 def _lacks(planned: Planned, *failures: Mapping[str, Result]) -> Iterator[Rejected]:
-    """Why an order cannot be sent: the customer or a product that it needs could not be had."""
-    customers, products = failures
-    sales = [action.sale for action in planned.plan.actions if isinstance(action, CreateSale)]
+    """Why an order cannot be sent: the customer, a product or an address that it needs could not be had."""
+    customers, products, addresses = failures
+    sales = _sales(planned)
     buyers = [sale.buyer.key for sale in sales if sale.buyer and sale.buyer.key in customers]
     codes = [line.code for sale in sales for line in sale.lines if code_key(line.code) in products]
     if buyers:
         yield _rejected(planned, customers[buyers[0]], f"customer {buyers[0]}")
     elif codes:
         yield _rejected(planned, products[code_key(codes[0])], f"product {codes[0]}")
+    for action in planned.plan.actions:
+        if action.sale_id in addresses:
+            yield _rejected(planned, addresses[action.sale_id], "address")
 
 
 def _rejected(planned: Planned, result: Result, field: str) -> Rejected:
@@ -309,6 +331,8 @@ def _steps(planned: Planned, ids: _Ids) -> Iterator[_Step]:
         if isinstance(action, CreateSale):
             ready = _deliverable(action, ids)
             yield _Step(key=key, action=ready, body=_body(ready, ids))
+        elif isinstance(action, CreateRefund):
+            yield _Step(key=key, action=action, body=_body(action, ids), books=_booking(action, ids))
         else:
             yield _Step(key=key, action=action, body={})
 
@@ -319,7 +343,25 @@ def _deliverable(action: CreateSale, ids: _Ids) -> CreateSale:
     return without_fulfillment(action) if needs_address else action
 
 
-def _body(action: CreateSale, ids: _Ids) -> Json:
+def _booking(action: CreateRefund, ids: _Ids) -> BookedRefund:
+    """What is to be remembered of a refund; goods that are not to be stock again by their POS products."""
+    refund = action.refund
+    goods = () if action.restocks else refund.goods
+    to_take_out: dict[str, int] = {}
+    for code, count in goods:
+        product_id = ids.products[code_key(code)]
+        to_take_out[product_id] = to_take_out.get(product_id, 0) + count
+    return BookedRefund(
+        refund_id=refund.refund_id,
+        sale_id=action.sale_id,
+        total=refund.total,
+        units={line.line_id: line.units for line in refund.returned},
+        outlet_id=action.sale.register.outlet_id,
+        to_take_out=to_take_out,
+    )
+
+
+def _body(action: CreateSale | CreateRefund, ids: _Ids) -> Json:
     buyer = action.sale.buyer
     customer_id = ids.customers[buyer.key] if buyer else None
     token = ids.addresses.get(action.sale_id, "")
@@ -328,7 +370,7 @@ def _body(action: CreateSale, ids: _Ids) -> Json:
 
 def _send(pos: PointOfSale, step: _Step) -> Result:
     match step.action:
-        case CreateSale():
+        case CreateSale() | CreateRefund():
             return create_sale(pos, step.body)
         case SettleSale():
             return settle_sale(pos, step.action)
@@ -339,9 +381,50 @@ def _send(pos: PointOfSale, step: _Step) -> Result:
 
 
 def _remembered(planned: Planned, step: _Step) -> Json:
-    """What a later run needs to finish the books if this one does not come back from the write."""
+    """What a later run needs to finish the books if this one does not come back from the write, and what is shown."""
     then = after(planned.applied, step.action, planned.desired.content)
-    return {"request": step.body, "order": order_memory(planned), "applied": applied_memory(then)}
+    return {
+        "request": step.body,
+        "order": order_memory(planned),
+        "applied": applied_memory(then),
+        **(_sale_memory(step.action.sale, planned.desired) if isinstance(step.action, _WITH_SALE) else {}),
+        **({"refund": booking_memory(step.books)} if step.books else {}),
+    }
+
+
+_WITH_SALE = (CreateSale, SettleSale)
+
+
+def _sale_memory(sale: Sale, desired: Desired) -> Json:
+    """What was ordered and how it was paid, for `bcpoll show`: pruned with the request beside it."""
+    return {
+        "ordered": items_memory(desired.ordered),
+        "payments": [{"type_id": payment.type_id, "amount": payment.amount} for payment in sale.payments],
+    }
+
+
+def booking_memory(booked: BookedRefund) -> Json:
+    """A `BookedRefund` as JSON; `booking_from` reads it back."""
+    return {
+        "id": booked.refund_id,
+        "sale_id": booked.sale_id,
+        "total": str(booked.total),
+        "units": {str(line_id): count for line_id, count in booked.units.items()},
+        "outlet_id": booked.outlet_id,
+        "to_take_out": dict(booked.to_take_out),
+    }
+
+
+def booking_from(memory: Mapping[str, Any]) -> BookedRefund:
+    """Read back what `booking_memory` wrote."""
+    return BookedRefund(
+        refund_id=int(memory["id"]),
+        sale_id=str(memory["sale_id"]),
+        total=Decimal(memory["total"]),
+        units={int(line_id): int(count) for line_id, count in memory["units"].items()},
+        outlet_id=str(memory["outlet_id"]),
+        to_take_out=dict(memory["to_take_out"]),
+    )
 
 
 def order_memory(planned: Planned) -> Json:
@@ -382,22 +465,23 @@ def _outcome(done: _Done, stopped_by: BcpollError | None) -> Outcome:
     An order that was cut short, or that a closed register keeps waiting, is not set aside: it is read again.
     """
     applied, planned = done.planned.applied, done.planned
-    written: list[Action] = []
+    written: list[_Step] = []
+    rejected, is_finished = planned.plan.notice, done.error is None
     for step, result in zip(done.steps, done.results, strict=False):
         if not result.is_done:
             cut_short = done.error is not None or (stopped_by is not None and _is_refusal(result))
-            why = None if cut_short else _rejected(planned, result, _KINDS[type(step.action)].value)
-            return Outcome(
-                planned=planned, applied=applied, written=tuple(written), rejected=why, is_finished=not cut_short
-            )
+            rejected = None if cut_short else _rejected(planned, result, _KINDS[type(step.action)].value)
+            is_finished = not cut_short
+            break
         applied = after(applied, step.action, planned.desired.content)
-        written.append(step.action)
+        written.append(step)
     return Outcome(
         planned=planned,
         applied=applied,
-        written=tuple(written),
-        rejected=planned.plan.notice,
-        is_finished=done.error is None,
+        written=tuple(step.action for step in written),
+        booked=tuple(step.books for step in written if step.books),
+        rejected=rejected,
+        is_finished=is_finished,
     )
 
 

@@ -13,10 +13,11 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from bcpoll.budget import SYSTEM_CLOCK, Clock, SharedBudget
+from bcpoll.core.decode import order_id_of
 from bcpoll.core.money import ZERO, total
 from bcpoll.core.order import Json
 from bcpoll.core.shop import StockLevel, StoreFacts
-from bcpoll.core.times import parse_time, rfc2822
+from bcpoll.core.times import iso, parse_time, rfc2822
 from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.http import Client, Patience, Side, write_json
 from bcpoll.rows import amount_of, id_of, is_row, rows_of, text_of, whole_id_of, whole_of
@@ -37,7 +38,12 @@ _ORDER_PARTS: Mapping[str, str | int] = MappingProxyType(
 # `id:in` has no documented maximum; fifty ids keep the address far below any limit on its length.
 _IDS_PER_REQUEST = 50
 
+_REFUNDS = "/orders/payment_actions/refunds"
+
 _SECOND = timedelta(seconds=1)
+
+# How far the clocks of the store's own machines may be apart.
+_AHEAD = timedelta(days=1)
 
 SIDE = Side(
     name="BigCommerce",
@@ -50,17 +56,20 @@ SIDE = Side(
 PATIENCE = Patience(first_by_status=MappingProxyType({429: 5.0, 500: 60.0}))
 
 _ORDERS = "store_v2_orders_read_only"
+_TRANSACTIONS = "store_v2_transactions_read_only"
 _PRODUCTS = "store_v2_products_read_only"
 _STORE = "store_v2_information_read_only"
 
 _Params: TypeAlias = Mapping[str, str | int]
 
 
-def connect(api_url: str, access_token: str, *, workers: int = 4, clock: Clock = SYSTEM_CLOCK) -> Client:
+def connect(
+    api_url: str, access_token: str, *, workers: int = 4, patience: Patience = PATIENCE, clock: Clock = SYSTEM_CLOCK
+) -> Client:
     """A client for the store's API; SettingsError for an address without TLS or a token that cannot be one."""
     headers = {"X-Auth-Token": access_token}
     budget = SharedBudget(clock=clock)
-    return Client(api_url, side=SIDE, headers=headers, budget=budget, workers=workers, patience=PATIENCE, clock=clock)
+    return Client(api_url, side=SIDE, headers=headers, budget=budget, workers=workers, patience=patience, clock=clock)
 
 
 class BigCommerce:
@@ -80,7 +89,7 @@ class BigCommerce:
 
     def server_time(self) -> datetime:
         """The store's clock, in whole seconds (GET /v2/time)."""
-        seconds = whole_id_of(self._object("/time"), "/v2/time", "time")
+        seconds = whole_id_of(self._object("/time", scope=_STORE), "/v2/time", "time")
         try:
             return datetime.fromtimestamp(seconds, UTC)
         except (OverflowError, OSError, ValueError) as error:
@@ -94,10 +103,45 @@ class BigCommerce:
         """
         return _Walk(self, since, self._page_size).pages()
 
+    def created_between(self, since: datetime, until: datetime) -> Iterator[list[Json]]:
+        """Pages of raw orders created at or after `since` and before `until`, ascending by id, each order once.
+
+        Goes on from the last id, which never changes, so that nothing is skipped while orders are edited. A second
+        more is asked for on either side, because it is not documented whether the bounds include their own second.
+        """
+        bounds = (since.replace(microsecond=0) - _SECOND, until + _SECOND)
+        last, size = 0, self._page_size
+        while True:
+            rows, size = self._created_page(bounds, last, size)
+            fresh = [row for row in rows if whole_id_of(row, "/v2/orders") > last]
+            _check_created(fresh, bounds)
+            within = [row for row in fresh if _is_within(_created_at(row), since, until)]
+            if within:
+                yield within
+            if not fresh or len(rows) < min(size, _DEFAULT_PAGE):
+                return
+            last = max(whole_id_of(row, "/v2/orders") for row in fresh)
+
+    def _created_page(self, bounds: tuple[datetime, datetime], last: int, size: int) -> tuple[list[Json], int]:
+        """A page with the size it was read in: smaller where the server breaks down over a long one."""
+        since, until = bounds
+        params = {"min_date_created": rfc2822(since), "max_date_created": rfc2822(until), "sort": "id:asc"}
+        after = {"min_id": last} if last else {}
+        path = f"{self._v2}/orders"
+        while True:
+            tries = 2 if size > _SMALLEST_PAGE else None
+            asked = {**params, **after, "limit": size, **_ORDER_PARTS}
+            try:
+                return rows_of(self._client.get(path, asked, scope=_ORDERS, nothing=[], tries=tries), path), size
+            except TooHeavy:
+                if size <= _SMALLEST_PAGE:
+                    raise
+                size = max(size // 2, _SMALLEST_PAGE)
+
     def order(self, order_id: int) -> Json | None:
         """One raw order with its embedded lines; None where the store has no such order."""
         path = f"{self._v2}/orders/{order_id}"
-        row = self._client.get(path, _ORDER_PARTS, scope=_ORDERS, missing_ok=True)
+        row = self._client.get(path, _ORDER_PARTS, scope=_ORDERS, missing_ok=True, loosely=True)
         if row is not None and not is_row(row):
             raise WrongAnswer(f"/v2/orders/{order_id}: no object")
         return row
@@ -108,7 +152,8 @@ class BigCommerce:
         lines: dict[str, Json] = {}
         page = 1
         while True:
-            answer = self._client.get(path, {"limit": _PAGE, "page": page}, scope=_ORDERS, missing_ok=True, nothing=[])
+            params: _Params = {"limit": _PAGE, "page": page}
+            answer = self._client.get(path, params, scope=_ORDERS, missing_ok=True, loosely=True, nothing=[])
             rows = rows_of(answer, path)
             known = len(lines)
             lines |= {id_of(row, path): row for row in rows}
@@ -116,18 +161,83 @@ class BigCommerce:
                 return list(lines.values())
             page += 1
 
+    def refunds_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of raw refunds made at or after `since`, ascending by id, each once.
+
+        Page numbers do no harm here: ids never change, and what is new comes last. WrongAnswer where the list does not
+        keep to the filter.
+        """
+        asked = since.replace(microsecond=0)
+        for rows in self._refunds({"created:min": iso(asked).replace("Z", "+00:00")}):
+            early = next((at for at in map(_made_at, rows) if at is not None and at < asked), None)
+            if early is not None:
+                message = f"{_REFUNDS}: a filter was ignored: asked since {iso(asked)}, got {iso(early)}"
+                raise WrongAnswer(message, hint="Nothing was taken over from this answer.")
+            yield rows
+
+    def refunds_of(self, order_ids: Collection[int]) -> list[Json]:
+        """All raw refunds of these orders. WrongAnswer where the list holds others."""
+        found: list[Json] = []
+        for group in _groups(order_ids):
+            for rows in self._refunds({"order_id:in": ",".join(map(str, group))}):
+                stray = next((row for row in rows if whole_of(row, "order_id") not in group), None)
+                if stray is not None:
+                    raise WrongAnswer(f"{_REFUNDS}: order_id:in was ignored, got order {stray.get('order_id')!r}"[:300])
+                found += rows
+        return found
+
+    def _refunds(self, filters: _Params) -> Iterator[list[Json]]:
+        """Pages of refunds until a short one: the list tells neither its length nor a next page."""
+        seen: set[str] = set()
+        page = 1
+        while True:
+            params = {**filters, "limit": _PAGE, "page": page}
+            answer = self._client.get(self._v3 + _REFUNDS, params, scope=_ORDERS, nothing={"data": []})
+            if not is_row(answer):
+                raise WrongAnswer(f"{_REFUNDS}: no object")
+            rows = {write_json(row): row for row in rows_of(answer.get("data"), _REFUNDS)}
+            fresh = [row for key, row in rows.items() if key not in seen]
+            seen |= rows.keys()
+            if fresh:
+                yield fresh
+            if len(rows) < _DEFAULT_PAGE or not fresh:
+                return
+            page += 1
+
+    def transactions(self, order_id: int) -> list[Json]:
+        """All raw transactions of an order; none where it is gone or has none (GET /v3/orders/{id}/transactions).
+
+        Only there order by order, and without pages. Tried twice: one order that breaks the server is not worth more.
+        """
+        path = f"{self._v3}/orders/{order_id}/transactions"
+        nothing: Json = {"data": []}
+        answer = self._client.get(path, scope=_TRANSACTIONS, missing_ok=True, nothing=nothing, tries=2)
+        if not is_row(answer):
+            raise WrongAnswer(f"/v3/orders/{order_id}/transactions: no object")
+        rows = rows_of(answer.get("data") or [], path)
+        if any(whole_of(row, "order_id") not in (order_id, None) for row in rows):
+            raise WrongAnswer(f"/v3/orders/{order_id}/transactions: they are another order's")
+        return rows
+
+    def past(self, at: datetime | None) -> datetime | None:
+        """The time, unless it lies ahead of the store's own clock: to go on from there would skip what comes before."""
+        now = self._client.server_date
+        return at if at is None or now is None or at <= now + _AHEAD else None
+
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
         """The ids of all orders in a status, ascending. Goes on from the last id, so that nothing is skipped."""
         path = f"{self._v2}/orders"
         last = 0
         while True:
             params: dict[str, str | int] = {"status_id": status_id, "sort": "id:asc", "limit": self._page_size}
-            answer = self._client.get(path, params | ({"min_id": last} if last else {}), scope=_ORDERS, nothing=[])
+            asked = params | ({"min_id": last} if last else {})
+            answer = self._client.get(path, asked, scope=_ORDERS, loosely=True, nothing=[])
             rows = rows_of(answer, path)
-            if any(whole_of(row, "status_id") != status_id for row in rows):
+            if any(whole_of(row, "status_id") not in (status_id, None) for row in rows):
                 raise WrongAnswer(f"{path}: status_id={status_id} was ignored")
-            # `min_id` may include the id it names or not: it is asked for again and left out here.
-            fresh = [number for row in rows if (number := whole_id_of(row, path)) > last]
+            # `min_id` may include the id it names or not: it is asked for again and left out here, as is an order
+            # without a number that can be read.
+            fresh = [number for row in rows if (number := order_id_of(row)) > last]
             yield from fresh
             if not fresh or len(rows) < min(self._page_size, _DEFAULT_PAGE):
                 return
@@ -140,12 +250,16 @@ class BigCommerce:
         rows = rows_of(self._client.get(path, params, scope=_ORDERS, nothing=[]), path)
         return tuple(whole_id_of(row, path) for row in rows[:count])
 
+    def newest_orders(self, count: int) -> list[Json]:
+        """The newest orders, at most so many and no more than a page, newest first, raw with what belongs to them."""
+        path = f"{self._v2}/orders"
+        params = {"sort": "id:desc", "limit": count, **_ORDER_PARTS}
+        return rows_of(self._client.get(path, params, scope=_ORDERS, loosely=True, nothing=[]), path)[:count]
+
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
         """What is left of products, by (product id, variant id); variant 0 stands for the product as a whole."""
-        ids = sorted(set(product_ids))
-        groups = [ids[start : start + _IDS_PER_REQUEST] for start in range(0, len(ids), _IDS_PER_REQUEST)]
         levels: dict[tuple[int, int], StockLevel] = {}
-        for group in groups:
+        for group in _groups(product_ids):
             for product in self._products(group):
                 levels |= _stock_of(product)
         return levels
@@ -182,7 +296,39 @@ class BigCommerce:
         }
         # A page that can be made smaller is tried twice, so that a broken server does not keep the pass for an hour.
         tries = 2 if size > _SMALLEST_PAGE else None
-        return rows_of(self._client.get(path, params, scope=_ORDERS, nothing=[], tries=tries), path)
+        answer = self._client.get(path, params, scope=_ORDERS, loosely=True, nothing=[], tries=tries)
+        return rows_of(answer, path)
+
+
+def _groups(ids: Collection[int]) -> list[list[int]]:
+    """Ids in groups that one request can name."""
+    every = sorted(set(ids))
+    return [every[start : start + _IDS_PER_REQUEST] for start in range(0, len(every), _IDS_PER_REQUEST)]
+
+
+def _made_at(refund: Json) -> datetime | None:
+    return parse_time(text_of(refund, "created"))
+
+
+def _check_created(rows: list[Json], bounds: tuple[datetime, datetime]) -> None:
+    """Raise WrongAnswer where a page does not keep to the filter or the order that were asked for."""
+    since, until = bounds
+    ids = [whole_id_of(row, "/v2/orders") for row in rows]
+    if any(later <= earlier for earlier, later in pairwise(ids)):
+        raise WrongAnswer("/v2/orders: sort=id:asc was ignored")
+    stray = next((at for row in rows if (at := _created_at(row)) is not None and not since <= at <= until), None)
+    if stray is not None:
+        message = f"/v2/orders: a filter was ignored: asked for {rfc2822(since)} to {rfc2822(until)}"
+        raise WrongAnswer(f"{message}, got {rfc2822(stray)}", hint="Nothing was taken over from this answer.")
+
+
+def _created_at(row: Json) -> datetime | None:
+    return parse_time(text_of(row, "date_created"))
+
+
+def _is_within(at: datetime | None, since: datetime, until: datetime) -> bool:
+    """Whether an order is asked for; one whose time cannot be read is: it must not go unseen."""
+    return at is None or since <= at < until
 
 
 def _stock_of(product: Json) -> dict[tuple[int, int], StockLevel]:
@@ -211,7 +357,8 @@ class _Walk:
     An order that is modified leaves its place and moves to the end; with page numbers, the row behind a page's end
     would move into the page and be missed. So the next page is asked for by the time of the last row, less a second,
     because it is not documented whether `min_date_modified` includes its own second. Page numbers only serve where a
-    second or two fill a page; those pages are read again until nothing new is found in them.
+    second or two fill a page; those pages are read again until they are the same twice in a row: then no row has left
+    them meanwhile and drawn another one over the end of a page.
     """
 
     source: BigCommerce
@@ -219,7 +366,9 @@ class _Walk:
     size: int
     asked: datetime = field(init=False)
     page: int = field(init=False, default=1)
-    found_in_crowd: bool = field(init=False, default=False)
+    crowd: list[bytes] = field(init=False, default_factory=list)
+    """The rows of the second asked for and the next, as these pages have them."""
+    last_crowd: list[bytes] = field(init=False, default_factory=list)
     last_rows: list[Json] = field(init=False, default_factory=list)
     seen: dict[bytes, datetime | None] = field(init=False, default_factory=dict)
 
@@ -251,7 +400,7 @@ class _Walk:
                 self.size = max(self.size // 2, _SMALLEST_PAGE)
 
     def _checked_times(self, rows: list[Json]) -> list[datetime | None]:
-        times = [parse_time(text_of(row, "date_modified")) for row in rows]
+        times = [self.source.past(parse_time(text_of(row, "date_modified"))) for row in rows]
         readable = [at for at in times if at is not None]
         if rows and not readable:
             raise WrongAnswer("/v2/orders: no order has a date_modified that can be read")
@@ -268,11 +417,12 @@ class _Walk:
         fresh = []
         for row, at in zip(rows, times, strict=True):
             key = sha256(write_json(row).encode()).digest()
+            if at is not None and at <= self.asked + _SECOND:
+                self.crowd.append(key)
             if key in self.seen or (at is not None and at < self.since):
                 continue
             self.seen[key] = at
             fresh.append(row)
-            self.found_in_crowd |= at is not None and at <= self.asked + _SECOND
         return fresh
 
     def _step(self, rows: list[Json], last: datetime) -> bool:
@@ -281,10 +431,10 @@ class _Walk:
         if not at_end and last - _SECOND <= self.asked:
             self.page += 1
             return True
-        if self.page > 1 and self.found_in_crowd:
-            self.page, self.found_in_crowd = 1, False
+        if self.page > 1 and self.crowd != self.last_crowd:
+            self.page, self.crowd, self.last_crowd = 1, [], self.crowd
             return True
-        self.page, self.found_in_crowd = 1, False
+        self.page, self.crowd, self.last_crowd = 1, [], []
         self.asked = max(last - _SECOND, self.asked)
         self.seen = {key: at for key, at in self.seen.items() if at is None or at >= self.asked}
         return not at_end

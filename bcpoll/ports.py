@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bcpoll.core.order import Json
 from bcpoll.core.shop import (
+    Link,
     Outlet,
     PaymentType,
     PosCustomer,
@@ -50,6 +51,10 @@ class OrderSource(Protocol):
         """Pages of raw orders modified at or after `since`, ascending by that time, each version of an order once."""
         ...
 
+    def created_between(self, since: datetime, until: datetime) -> Iterator[list[Json]]:
+        """Pages of raw orders created at or after `since` and before `until`, ascending by id, each order once."""
+        ...
+
     def order(self, order_id: int) -> Json | None:
         """One raw order with its embedded lines; None where the store has no such order."""
         ...
@@ -58,12 +63,28 @@ class OrderSource(Protocol):
         """All raw lines of an order, read page by page from its own resource."""
         ...
 
+    def refunds_since(self, since: datetime) -> Iterator[list[Json]]:
+        """Pages of raw refunds made at or after `since`, ascending by id, each once."""
+        ...
+
+    def refunds_of(self, order_ids: Collection[int]) -> list[Json]:
+        """All raw refunds of these orders."""
+        ...
+
+    def transactions(self, order_id: int) -> list[Json]:
+        """All raw transactions of an order; none where it is gone or has none."""
+        ...
+
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
         """The ids of all orders in a status."""
         ...
 
     def newest_order_ids(self, count: int) -> tuple[int, ...]:
         """The ids of the newest orders, at most so many, newest first."""
+        ...
+
+    def newest_orders(self, count: int) -> list[Json]:
+        """The newest orders, at most so many and no more than a page, newest first, raw with what belongs to them."""
         ...
 
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
@@ -96,6 +117,10 @@ class PointOfSale(Protocol):
 
     def taxes(self) -> tuple[Tax, ...]:
         """All taxes."""
+        ...
+
+    def links(self) -> tuple[Link, ...] | None:
+        """The web stores that the POS is linked to by itself; None where it does not tell."""
         ...
 
     def open_register(self, register_id: str, at: datetime) -> None:
@@ -146,6 +171,10 @@ class PointOfSale(Protocol):
         """The version feed of sales."""
         ...
 
+    def some_sales_since(self, at: datetime) -> tuple[PosSale, ...]:
+        """Some sales dated at or after a moment, as many as one page of the search holds. Nothing to rely on."""
+        ...
+
     def create_sale(self, body: Json) -> PosSale:
         """Create a sale; `total` is None where the answer held only an id."""
         ...
@@ -163,5 +192,17 @@ class PointOfSale(Protocol):
         ...
 
     def adjust_stock(self, adjustments: Sequence[Json]) -> None:
-        """Adjust stock, at most 1,000 items a call."""
+        """Adjust stock, at most 1,000 items a call. Relative and without a key: never to be repeated blindly."""
+        ...
+
+    def adjustments_after(self, version: int) -> Iterator[Changes[Json]]:
+        """The version feed of stock adjustments, raw."""
+        ...
+
+    def adjustment_reasons(self) -> Mapping[str, str]:
+        """The ids of the account's own reasons for taking stock out, by name."""
+        ...
+
+    def create_adjustment_reason(self, name: str) -> str:
+        """Create a reason for taking stock out and give its id."""
         ...

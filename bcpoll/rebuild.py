@@ -1,33 +1,34 @@
-"""A lost checkpoint: noticing that it is lost, and making it anew from what the POS holds.
+"""A lost checkpoint: noticing that it is lost or behind, and making it anew from what the POS holds.
 
 Owns what can be read back. Our sales are known by their ids, which follow from the order; what the POS cannot tell (the
 order's own version, its content) is left open, and the next pass takes it over from the store without writing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from bcpoll.checkpoint import Checkpoint, LedgerRow
-from bcpoll.core.bodies import SOURCE
-from bcpoll.core.order import Json
-from bcpoll.core.plan import sale_id
-from bcpoll.core.sale import Applied, AppliedState, SaleState
+from bcpoll.core.plan import refund_sale_id, revision_of, sale_id
+from bcpoll.core.sale import Applied
 from bcpoll.core.shop import PosCustomer, PosSale
+from bcpoll.core.sold import applied_state, named_order
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import parse_time
 from bcpoll.errors import CheckpointError
 from bcpoll.ports import OrderSource, PointOfSale
+from bcpoll.refunds import found_booked, told_rows
 
 # How many of the store's newest orders are looked for among our sales. Where bcpoll ran before, one of so many was
 # written; where it did not, a first run costs so many requests more, once.
 _PROBED = 20
 
-# How often the sale of one order may have been written anew before it is taken for somebody else's.
-_MOST_REVISIONS = 50
+# What the ledger says was done about an order that was read back.
+_REBUILT = "rebuilt"
 
-_OPEN_ATTRIBUTES = frozenset({"delivery", "pickup"})
+# How many orders in a row are looked for further back: one alone may be one that was never to be imported.
+_NEIGHBOURS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Rebuilt:
     """What was read back."""
 
     orders: int
+    refunds: int
     customers: int
     products: int
     start: datetime | None
@@ -43,15 +45,40 @@ class Rebuilt:
 
 def refuse_if_lost(source: OrderSource, pos: PointOfSale, checkpoint: Checkpoint, store_hash: str) -> None:
     """Before a first run: raise CheckpointError if the POS holds sales of ours, so that none is written twice."""
-    # Orders in the ledger without a start were written one by one (`run-once --order`).
-    if checkpoint.start() is not None or checkpoint.ledger_count():
+    if checkpoint.start() is not None:
         return
-    for order_id in source.newest_order_ids(_PROBED):
-        if pos.sale(sale_id(store_hash, order_id, 1)) is not None:
+    newest = source.newest_order_ids(_PROBED)
+    probed = [*newest, *_further_back(newest)]
+    # Orders in the ledger without a start were written one by one (`run-once --order`), or read back by a rebuild that
+    # was cut short.
+    known = {order_id for order_id, row in checkpoint.ledger(probed).items() if row.disposition != _REBUILT}
+    for order_id in probed:
+        if order_id not in known and pos.sale(sale_id(store_hash, order_id, 1)) is not None:
             raise CheckpointError(
                 f"The checkpoint {checkpoint.path} is new, but the POS holds a sale that bcpoll wrote ({order_id})",
                 hint="Put the checkpoint back from a backup, or make it anew from the POS: bcpoll rebuild.",
             )
+
+
+def _further_back(newest: Sequence[int]) -> Iterator[int]:
+    """Ids below the newest ones, a quarter further each time: what was written before a long absence is among them."""
+    distance = _PROBED
+    while len(newest) == _PROBED and distance < newest[0]:
+        yield from range(newest[0] - distance, max(0, newest[0] - distance - _NEIGHBOURS), -1)
+        distance += distance // 4
+
+
+def caught_up(pos: PointOfSale, store_hash: str, applied: Applied) -> Applied:
+    """What was applied for an order, going by the POS, where the checkpoint may be behind it."""
+    while (sale := pos.sale(sale_id(store_hash, applied.order_id, applied.revision + 1))) is not None:
+        applied = Applied(
+            order_id=applied.order_id,
+            state=applied_state(sale),
+            revision=applied.revision + 1,
+            sale_id=sale.id.lower(),
+            total=sale.total or Decimal(0),
+        )
+    return applied
 
 
 class Rebuild:
@@ -72,6 +99,8 @@ class Rebuild:
         self._store_hash = store_hash
         self._clock = clock
         self._oldest: datetime | None = None
+        self._others: dict[str, PosSale] = {}
+        """Sales that name an order and are not the order's own: those of refunds are among them, by id."""
 
     def run(self, start: datetime | None) -> Rebuilt:
         """Fill the checkpoint; `start` None takes the oldest order among our sales. Cut short, it is simply run again.
@@ -85,12 +114,14 @@ class Rebuild:
             )
         for page in self._pos.sales_after(0):
             self._keep_sales(page.rows)
+        refunds = self._keep_refunds()
         customers = self._keep_customers()
         products = self._keep_products()
         if self._oldest is not None:
             self._begin(start or self._oldest)
         return Rebuilt(
             orders=self._checkpoint.ledger_count(),
+            refunds=refunds,
             customers=customers,
             products=products,
             start=self._checkpoint.start(),
@@ -98,22 +129,20 @@ class Rebuild:
 
     def _keep_sales(self, rows: Iterable[PosSale]) -> None:
         """Write a ledger row for each of our sales, the newest revision of an order over older ones."""
-        ours = {sale.id: (sale, order_id) for sale in rows for order_id in [_order_id(sale)] if order_id}
+        ours = {sale.id: (sale, order_id) for sale in rows for order_id in [named_order(sale)] if order_id}
         known = self._checkpoint.ledger({order_id for _, order_id in ours.values()})
         newest = {order_id: row.applied.revision for order_id, row in known.items()}
         found: dict[int, LedgerRow] = {}
         for sale, order_id in ours.values():
-            revision = self._revision(sale, order_id)
-            if revision > newest.get(order_id, 0):
+            # 0 for one that somebody else wrote under our name.
+            revision = revision_of(self._store_hash, order_id, sale.id)
+            if not revision:
+                self._others[sale.id.lower()] = sale
+            # Those of the same revision too: after a rebuild that was cut short they are there already.
+            if revision and revision >= newest.get(order_id, 0):
                 newest[order_id] = revision
                 found[order_id] = self._row(sale, order_id, revision)
         self._checkpoint.record(list(found.values()))
-
-    def _revision(self, sale: PosSale, order_id: int) -> int:
-        """Which sale of its order this is; 0 for one that somebody else wrote under our name."""
-        revisions = range(1, _MOST_REVISIONS + 1)
-        ids = (revision for revision in revisions if sale_id(self._store_hash, order_id, revision) == sale.id.lower())
-        return next(ids, 0)
 
     def _row(self, sale: PosSale, order_id: int, revision: int) -> LedgerRow:
         now = self._clock()
@@ -126,12 +155,23 @@ class Rebuild:
             modified_at=placed,
             fingerprint="",
             applied=Applied(
-                order_id=order_id, state=_state(sale), revision=revision, sale_id=sale.id.lower(), total=total
+                order_id=order_id, state=applied_state(sale), revision=revision, sale_id=sale.id.lower(), total=total
             ),
-            disposition="rebuilt",
+            disposition=_REBUILT,
             order_total=total,
             written_at=now,
         )
+
+    def _keep_refunds(self) -> int:
+        """Note the refunds whose sales were found as booked; which those are, only the store's own list tells."""
+        raws = self._source.refunds_of({named_order(sale) for sale in self._others.values()})
+        found = [
+            replace(found_booked(row, sale), is_due=False)
+            for row in told_rows(raws, self._clock())
+            if (sale := self._others.get(refund_sale_id(self._store_hash, row.refund_id))) is not None
+        ]
+        self._checkpoint.keep_found_refunds(found)
+        return len(found)
 
     def _keep_customers(self) -> int:
         """Link the customers that bear our codes; all others are found by their e-mail address when needed."""
@@ -161,22 +201,7 @@ class Rebuild:
             self._checkpoint.set_start(start)
             self._checkpoint.move_cursor(start)
             self._checkpoint.set_mark("sweep", self._clock())
-
-
-def _order_id(sale: PosSale) -> int:
-    """The order that a sale says it is of, if it names BigCommerce as its source."""
-    is_ours = sale.source_type == SOURCE and sale.source_id.isascii() and sale.source_id.isdigit()
-    return int(sale.source_id) if is_ours else 0
-
-
-def _state(sale: PosSale) -> AppliedState:
-    document: Json = sale.document
-    if sale.state == SaleState.VOIDED:
-        return AppliedState.VOIDED
-    if sale.state == SaleState.PENDING and _OPEN_ATTRIBUTES & set(document.get("attributes") or ()):
-        return AppliedState.OPEN
-    is_paid = sale.state == SaleState.CLOSED and (bool(document.get("payments")) or not sale.total)
-    return AppliedState.PAID if is_paid else AppliedState.UNPAID
+            self._checkpoint.begin_refunds(start)
 
 
 def _links(customer: PosCustomer) -> Iterator[tuple[str, str]]:

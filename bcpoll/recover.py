@@ -4,19 +4,21 @@ Owns what is believed of a look-up. What is found is taken as written, whoever w
 order; what is not found was not written, and the order is planned anew.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from bcpoll.apply import applied_from
+from bcpoll.apply import applied_from, booking_from
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, LedgerRow, ReviewState
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.times import parse_time
 from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.ports import PointOfSale
 from bcpoll.send import find_address, find_customer, find_product, find_sale, is_closed, is_settled, is_voided
+from bcpoll.stock import missing, units_in
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,10 @@ def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: dat
             key = intent.key.removeprefix("product:")
             name = str(intent.body.get("request", {}).get("name", ""))
             checkpoint.link_product(key, found, name, tracks_stock=bool(intent.body.get("tracked")))
+        case IntentKind.REFUND:
+            checkpoint.book_refunds([booking_from(intent.body["refund"])], now, run_id)
+        case IntentKind.STOCK:
+            checkpoint.take_out(int(intent.body["refund_id"]), json.loads(found))
         case IntentKind.ADDRESS:
             # Nothing refers to it but the sale that was to follow, and that finds it in the address book.
             pass
@@ -120,9 +126,18 @@ def _find_voided(pos: PointOfSale, intent: Intent) -> str | None:
     return sale.id if sale is not None and is_voided(sale) else None
 
 
+def _find_adjusted(pos: PointOfSale, intent: Intent) -> str | None:
+    """What is left to be taken out of stock, as JSON by product; None where nothing of the adjustment is there."""
+    items = intent.body["items"]
+    rest = missing(pos, items, intent.since)
+    return json.dumps(units_in(rest)) if len(rest) < len(items) else None
+
+
 _LOOK_UPS: Mapping[IntentKind, Callable[[PointOfSale, Intent], str | None]] = MappingProxyType(
     {
         IntentKind.SALE: lambda pos, intent: find_sale(pos, intent.target),
+        IntentKind.REFUND: lambda pos, intent: find_sale(pos, intent.target),
+        IntentKind.STOCK: _find_adjusted,
         IntentKind.SETTLE_SALE: _find_settled,
         IntentKind.FULFILLMENT: _find_fulfilled,
         IntentKind.VOID_SALE: _find_voided,

@@ -68,6 +68,15 @@ def read(pos: PointOfSale) -> References:
     )
 
 
+def payment_names(checkpoint: Checkpoint) -> Mapping[str, str]:
+    """The names of the payment types by id, as the POS last told them; empty where it never did."""
+    cached = checkpoint.cached(_CACHE)
+    try:
+        return {str(row["id"]): str(row["name"]) for row in cached[0]["payment_types"]} if cached else {}
+    except _NOT_OURS:
+        return {}
+
+
 def join(settings: Settings, references: References) -> Shop:
     """Put ids in place of the settings' names; raises SettingsError with every name that is unknown."""
     names = _Names(references)
@@ -104,6 +113,7 @@ def join(settings: Settings, references: References) -> Shop:
             )
             for number, rule in enumerate(settings.routes, 1)
         ),
+        timezone=references.retailer.timezone,
     )
     if names.problems:
         raise SettingsError(names.problems, source="the settings file, compared with the POS,")

@@ -81,7 +81,7 @@ class Resolver:
         """
         known = self._checkpoint.product_ids(code_keys)
         if afresh or len(known) < len(set(code_keys)):
-            self._read_product_feed()
+            read_product_feed(self._pos, self._checkpoint)
             known = self._checkpoint.product_ids(code_keys)
         return known
 
@@ -109,6 +109,14 @@ class Resolver:
         }
         return Resolved(ids=ids | links, failures=failures, created=made.created)
 
+    def known_customers(self, buyers: Iterable[Buyer]) -> dict[str, str]:
+        """The customers that need not be created, by buyer key; only reads."""
+        wanted = {buyer.key: buyer for buyer in buyers}
+        ids = self._linked(wanted)
+        missing = {key: buyer for key, buyer in wanted.items() if key not in ids}
+        found = zip(missing, self._pool.map(self._find_by_email, missing.values()), strict=True)
+        return ids | {key: customer for key, customer in found if customer}
+
     def products(self, sales: Sequence[CreateSale], drafts: Iterable[ProductDraft]) -> Resolved:
         """A product for each draft, by code key; those the POS lacks are created with their opening stock."""
         by_key: dict[str, ProductDraft] = {}
@@ -124,9 +132,11 @@ class Resolver:
         )
 
     def addresses(self, sales: Iterable[CreateSale], customer_ids: Mapping[str, str]) -> Resolved:
-        """The token of the address for each sale that is to be delivered, by sale id; failures cost no order.
+        """The token of the address for each sale that is to be delivered, by sale id.
 
         Sales to one address of one customer share a write: sent side by side, neither would find what the other added.
+        A refusal costs no order and is no failure; a first try without a clear answer is one, so that the sale waits
+        for the next run, and a second one is taken for a refusal.
         """
         wanted = {
             action.sale_id: (customer_id, address_body(action.sale.ship_to))
@@ -152,12 +162,18 @@ class Resolver:
             if shared[sale_id] == sale_id
         ]
         made = self._settled(self._carry_out(writes)) if writes else Resolved()
-        ids = {sale_id: made.ids[first] for sale_id, first in shared.items() if first in made.ids}
-        return Resolved(ids=ids, failures=made.failures, created=made.created)
-
-    def _read_product_feed(self) -> None:
-        for page in self._pos.products_after(self._checkpoint.feed_version(PRODUCT_FEED)):
-            self._checkpoint.save_products(page.rows, page.version)
+        unclear = {
+            write.name: result
+            for write in writes
+            if (result := made.failures.get(write.name)) is not None
+            and result.is_unknown
+            and self._checkpoint.times_intended(write.key) == 1
+        }
+        return Resolved(
+            ids={sale_id: made.ids[first] for sale_id, first in shared.items() if first in made.ids},
+            failures={sale_id: unclear[first] for sale_id, first in shared.items() if first in unclear},
+            created=made.created,
+        )
 
     # --- customers ---------------------------------------------------------------------------------------------------
 
@@ -260,6 +276,12 @@ class Resolver:
             failures={write.name: result for write, result in made if not result.is_done},
             created=sum(result.is_done for _, result in made),
         )
+
+
+def read_product_feed(pos: PointOfSale, checkpoint: Checkpoint) -> None:
+    """Bring what is known of the POS's products up to date."""
+    for page in pos.products_after(checkpoint.feed_version(PRODUCT_FEED)):
+        checkpoint.save_products(page.rows, page.version)
 
 
 def sold_units(sales: Iterable[CreateSale]) -> dict[str, int]:

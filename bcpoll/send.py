@@ -38,6 +38,11 @@ class Result:
         """Whether the write is in the POS."""
         return self.state is IntentState.DONE
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody can say if the write is in the POS."""
+        return self.state is IntentState.UNKNOWN
+
 
 NOT_SENT = Result(state=IntentState.REFUSED, detail="not sent")
 
@@ -69,8 +74,11 @@ def send(write: Callable[[], str], look_up: Callable[[], str | None]) -> Result:
 
 def _after_unclear(error: LookAgain, look_up: Callable[[], str | None]) -> Result:
     found = look_up()
-    if found is not None:
-        return done(found)
+    return done(found) if found is not None else not_found(error)
+
+
+def not_found(error: LookAgain) -> Result:
+    """What an unclear answer means where a look-up found nothing: refused, if the answer said so."""
     return refused(error.message) if error.status in _REFUSALS else unknown(error.message)
 
 
@@ -209,7 +217,7 @@ def create_product(pos: PointOfSale, body: Json, *, tracked: bool) -> Result:
     def write() -> str:
         product_id = pos.create_product(body)
         if not tracked:
-            untrack(pos, product_id)
+            untrack(pos, product_id, code)
         return product_id
 
     return send(write, lambda: find_product(pos, code, tracked=tracked))
@@ -221,19 +229,25 @@ def find_product(pos: PointOfSale, code: str, *, tracked: bool) -> str | None:
     if len(found) != 1:
         return None
     if found[0].tracks_stock and not tracked:
-        untrack(pos, found[0].id)
+        untrack(pos, found[0].id, code)
     return found[0].id
 
 
-def untrack(pos: PointOfSale, product_id: str) -> None:
-    """Switch stock tracking off. A product that stays tracked sells all the same, so a refusal costs no order."""
+def untrack(pos: PointOfSale, product_id: str, code: str) -> None:
+    """Switch stock tracking off, and believe it only once it is read back: some answers say yes and change nothing.
+
+    A product that stays tracked sells all the same, so a refusal costs no order. A POS that cannot even be read is out
+    of order: that error goes to the caller, and the next run looks the product up.
+    """
     for _ in range(_UNTRACK_TRIES):
+        said = "it was said to be off"
         try:
             pos.update_product(product_id, untracked_body())
         except (GiveUp, LookAgain) as error:
-            log.warning("product %s: its stock tracking is still on: %s", product_id, error.message)
-        else:
+            said = error.message
+        if not any(row.tracks_stock for row in pos.products_with_code(code) if row.id == product_id):
             return
+        log.warning("product %s: its stock tracking is still on: %s", product_id, said)
 
 
 def _goes_by(product: PosProduct, code: str) -> bool:

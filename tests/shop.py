@@ -6,6 +6,7 @@ POS holds with what the store's orders demand, by a reckoning of its own.
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -13,27 +14,28 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import requests
 from wsgi import BASE_URL, WsgiAdapter
 
-from bcpoll import bigcommerce, pos
+from bcpoll import bigcommerce, pos, references
 from bcpoll.bigcommerce import BigCommerce
 from bcpoll.budget import Clock
 from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem
-from bcpoll.config import Settings, policy
+from bcpoll.config import Refunds, Settings, policy
 from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import Preview, Report, Scope, Shell, preview, run_pass
 from bcpoll.errors import RetryLater
 from bcpoll.http import Client
 from bcpoll.pos import LightspeedPos
 from bcpoll.references import load_shop
+from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.app import create_app
 from bcpoll.sandbox.catalogue import Product
 from bcpoll.sandbox.drafts import Draft, Item, Shopper
 from bcpoll.sandbox.faults import Fault, Request, Side
 from bcpoll.sandbox.limits import Limits
+from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.store import Store
 from bcpoll.sandbox.switches import Switches
 from bcpoll.sandbox.world import World, furnish, new_world
@@ -48,40 +50,44 @@ NOBODY = Shopper(first_name="Walk", last_name="Past", email="")
 
 _UNWANTED = frozenset({OrderStatus.INCOMPLETE, OrderStatus.PENDING})
 _VOID = frozenset({OrderStatus.CANCELLED, OrderStatus.DECLINED})
-_OWING = frozenset({OrderStatus.AWAITING_PAYMENT})
+_PLAIN = ("captured", "paid", "refunded", "partially refunded", "")
+_OWING = frozenset({OrderStatus.AWAITING_PAYMENT, OrderStatus.MANUAL_VERIFICATION_REQUIRED})
 
 
 class Killed(BaseException):
     """Stands for `kill -9`: nothing may catch it and go on."""
 
 
-class _Present(threading.local):
-    """The world that the thread at hand speaks to."""
+@dataclass
+class Misfortune:
+    """Kills the program at one request, and lets nothing through from there on: a dead program says no more."""
 
-    world: World
+    number: int
+    only_writes: bool
+    after: bool
+    is_dead: bool = False
+    _seen: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _mine: Request | None = None
 
+    def before(self, request: Request) -> None:
+        if self.is_dead:
+            raise Killed
+        counts = request.side == "pos" and request.is_write if self.only_writes else True
+        if counts and next(self._seen) == self.number:
+            self._mine, self.is_dead = request, True
+            if not self.after:
+                raise Killed
 
-class _Switchboard:
-    """Stands for that world, so that one application serves all shops: to build it is what takes longest in a test."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_present.world, name)
-
-
-_present = _Present()
-_app = create_app(cast(World, _Switchboard()))
+    def at_end(self, request: Request) -> None:
+        if request is self._mine and self.after:
+            raise Killed
 
 
 class _Line(WsgiAdapter):
     """A connection to one world."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(_app)
-        self._world = world
-
-    def send(self, *args: Any, **more: Any) -> requests.Response:
-        _present.world = self._world
-        return super().send(*args, **more)
+        super().__init__(create_app(world))
 
 
 @dataclass
@@ -120,18 +126,34 @@ class Shop:
         page_size: int = 250,
         start: datetime | str = NOW,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        world: World | None = None,
+        at: datetime = NOW,
+        is_new: bool = False,
     ) -> None:
-        """`settings` are laid over the usual ones, section by section. One worker makes the order of requests sure."""
-        self.time = Time()
-        self.world = new_world(clock=self.time.now, switches=switches, limits=Limits.off())
-        furnish(self.world.pos)
+        """`settings` are laid over the usual ones, section by section. One worker makes the order of requests sure.
+
+        A `world` that is given is taken as it is; without one there is a small shop that sells mugs. Only where it
+        `is_new` is the POS asked for what it says of itself: to ask takes longer than all else in most tests.
+        """
+        self.time = Time(at)
+        self.world = world or new_world(clock=self.time.now, switches=switches, limits=Limits.off())
+        self.world.set_clock(self.time.now)
         self.stop = threading.Event()
+        self.skew = timedelta(0)
+        """How far the clock of the program's host is ahead."""
         self.page_size = page_size
         self.settings = _settings(settings or {}, workers=workers, start=start)
         self._path = path
         self._line = _Line(self.world)
+        self._till_sales = 0
+        self._gone_elsewhere: Counter[int] = Counter()
+        """Units by product of the store that the POS has fewer of, for reasons other than web orders."""
         self.checkpoint = self._opened()
-        self.sell("MUG")
+        if world is None:
+            furnish(self.world.pos)
+            self.sell("MUG")
+            if not is_new:
+                self.checkpoint.cache(references._CACHE, _acquaintance(), self.time.now())
 
     # --- the merchant's side -----------------------------------------------------------------------------------------
 
@@ -168,6 +190,28 @@ class Shop:
         """Edit an order: other lines in place of its own."""
         self.happens(self.store.edit, order_id, lambda draft: replace(draft, items=items))
 
+    def refund(self, order_id: int, refund: Refund) -> int:
+        """Refund an order; units that the web store itself puts back are counted, for the POS hears nothing of it."""
+        if refund.restock:
+            lines = self.store.orders[order_id].lines
+            self._gone_elsewhere.update({lines[place]["product_id"]: units for place, units in refund.lines.items()})
+        return self.store.refund(order_id, refund)
+
+    def sell_at_till(self, sku: str, quantity: int = 1) -> None:
+        """Let somebody buy in the shop itself, of which the store hears nothing."""
+        point = self.world.pos
+        line = {
+            "product": {"id": point.with_code(sku)[0]["id"]},
+            "quantity": quantity,
+            "pricing": {"price": Decimal("10.00")},
+            "tax": {"id": point.retailer["no_tax_group_id"], "amount": 0},
+        }
+        register = {"register_id": point.id_of(point.registers, "Main Register")}
+        source = register | {"author_id": next(iter(point.users))["id"]}
+        pos_sales.create(point, {"state": "closed", "source": source, "line_items": [line]})
+        self._till_sales += 1
+        self._gone_elsewhere[self.store.item(sku).product_id] += quantity
+
     # --- passes ------------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -196,7 +240,7 @@ class Shop:
             shop=cache(lambda: load_shop(settings, point, self.checkpoint, self.time.now())),
             store_hash=settings.bigcommerce.store_hash,
             policy=policy(settings),
-            clock=self.time.now,
+            clock=lambda: self.time.now() + self.skew,
             start=sync.start,
             overlap=sync.overlap,
             sweep=sync.sweep,
@@ -244,6 +288,12 @@ class Shop:
                 raise Killed
 
         (self.world.after if after else self.world.before).append(deadly)
+
+    def dies_at_request(self, number: int, *, only_writes: bool, after: bool) -> None:
+        """Let the program be killed at a request, counted over all or over the writes to the POS, and stay dead."""
+        end = Misfortune(number, only_writes, after)
+        self.world.before.append(end.before)
+        self.world.after.append(end.at_end)
 
     def watch(self, method: str, path: str, then: Callable[[], Any]) -> None:
         """Do something after the first request of this kind, before its answer arrives."""
@@ -315,10 +365,47 @@ class Shop:
         snapshot = self.world.pos.snapshot()
         demanding = {order_id: order for order_id, order in self.store.orders.items() if order_id not in without}
         found = [f"{email}: {count} customers" for email, count in snapshot.customers.items() if email and count > 1]
-        found += [f"order {source}: a sale without need" for source in snapshot.sales if int(source) not in demanding]
+        sources = snapshot.sales.keys() - {""}
+        found += [f"order {source}: a sale without need" for source in sources if int(source) not in demanding]
+        if len(snapshot.sales.get("", ())) != self._till_sales:
+            found.append(f"{len(snapshot.sales[''])} sales of nobody's, not {self._till_sales}")
         for order_id, order in demanding.items():
-            found += _differences(order, self._worth(order), snapshot.sales.get(str(order_id), ()))
+            sales = snapshot.sales.get(str(order_id), ())
+            found += _differences(order, self._worth(order), [sale for sale in sales if not is_refund(sale)])
+            found += self._refund_differences(order, [sale for sale in sales if is_refund(sale)])
         return found + list(self._stock_differences(demanding))
+
+    def refunds_to_book(self, order: Any) -> list[Mapping[str, Any]]:
+        """The refunds of an order that demand a sale of their own."""
+        stands = OrderStatus(order.status) not in _UNWANTED | _VOID
+        is_wanted = stands and self.settings.sync.refunds is Refunds.IMPORT
+        records = [row for row in self.store.refunds if row["order_id"] == order.id] if is_wanted else []
+        return [row for row in records if not all(payment["is_declined"] for payment in row["payments"])]
+
+    def _refund_differences(self, order: Any, sales: Collection[Mapping[str, Any]]) -> Iterator[str]:
+        due = sorted(-Decimal(row["total_amount"]) for row in self.refunds_to_book(order))
+        live = [sale for sale in sales if sale["state"] != "voided"]
+        booked = sorted(Decimal(sale["total"]) for sale in live)
+        paid = sorted(sum((Decimal(amount) for _, amount in sale["payments"]), Decimal(0)) for sale in live)
+        if not due == booked == paid:
+            yield f"order {order.id}: refunds of {booked}, paid {paid}, not {due}"
+
+    def _returned(self, demanding: Collection[int]) -> Counter[int]:
+        """Units by product of the store that came back with refunds and are stock again, bundles with their parts."""
+        units = Counter[int]()
+        if not self.settings.sync.restock_refunds:
+            return units
+        for order_id in demanding:
+            order = self.store.orders[order_id]
+            lines = {line["id"]: line for line in order.lines}
+            for row in self.refunds_to_book(order):
+                back = {item["item_id"]: item["quantity"] for item in row["items"] if item["item_type"] == "PRODUCT"}
+                for line in order.lines:
+                    parent = line.get("parent_order_product_id")
+                    if parent in back and line["id"] not in back:
+                        units[line["product_id"]] += line["quantity"] * back[parent] // lines[parent]["quantity"]
+                    units[line["product_id"]] += back.get(line["id"], 0)
+        return units
 
     def _worth(self, order: Any) -> Decimal:
         """What an order's lines and charges come to; its total may be stated less what it was paid with."""
@@ -330,22 +417,40 @@ class Shop:
 
     def _stock_differences(self, demanding: Collection[int]) -> Iterator[str]:
         """The POS has what the store has left and, besides, what the store keeps for orders that are not sales."""
+        kept = Counter[int]()
+        for order in self.store.orders.values():
+            if order.holds_stock and (order.id not in demanding or OrderStatus(order.status) in _UNWANTED):
+                for line in order.lines:
+                    kept[line["product_id"]] += line["quantity"]
+        on_shelf, returned = self._waiting_on_the_shelf(), self._returned(demanding)
         for product in self.store.catalogue:
             if product.stock is None or not product.sku or not self.world.pos.with_code(product.sku):
                 continue
-            kept = sum(
-                line["quantity"]
-                for order in self.store.orders.values()
-                if order.holds_stock and (order.id not in demanding or OrderStatus(order.status) in _UNWANTED)
-                for line in order.lines
-                if line["product_id"] == product.id
-            )
-            if (expected := product.stock + kept) != self.stock(product.sku):
+            gone = self._gone_elsewhere[product.id]
+            expected = product.stock + kept[product.id] + on_shelf[product.sku.lower()] + returned[product.id] - gone
+            if expected != self.stock(product.sku):
                 yield f"{product.sku}: {self.stock(product.sku)} in the POS, not {expected}"
+
+    def _waiting_on_the_shelf(self) -> Counter[str]:
+        """Units by code in sales that staff have yet to hand over, where such sales leave the stock as it is."""
+        units = Counter[str]()
+        if self.world.switches.pending_fulfillment == "leaves_stock":
+            for sale in self.world.pos.sales:
+                if sale["state"] == "pending" and {"delivery", "pickup"} & {*sale["attributes"]}:
+                    for line in sale["line_items"]:
+                        row = self.world.pos.products.get(line["product"]["id"])
+                        units[row["sku"].lower() if row else ""] += int(line["quantity"])
+        return units
+
+
+def is_refund(sale: Mapping[str, Any]) -> bool:
+    """Whether a sale of a snapshot gives something back."""
+    return any(quantity.startswith("-") for _, quantity, _ in sale["lines"])
 
 
 def _differences(order: Any, due: Decimal, sales: Collection[Mapping[str, Any]]) -> Iterator[str]:
     status = OrderStatus(order.status)
+    is_paid = _is_paid(order, due)
     live = [sale for sale in sales if sale["state"] != "voided"]
     if len(live) != (status not in _UNWANTED | _VOID):
         yield f"order {order.id}: {len(live)} live sales for {status.title}"
@@ -353,9 +458,33 @@ def _differences(order: Any, due: Decimal, sales: Collection[Mapping[str, Any]])
     for sale in live:
         paid = sum((Decimal(amount) for _, amount in sale["payments"]), Decimal(0))
         buyer = order.fields["billing_address"]["email"].lower()
-        expected = (str(due), Decimal(0) if status in _OWING else due, buyer)
+        expected = (str(due), due if is_paid else Decimal(0), buyer)
         if (sale["total"], paid, sale["customer"]) != expected:
             yield f"order {order.id}: {sale['total']}, paid {paid}, by {sale['customer']}, not {expected}"
+
+
+def _is_paid(order: Any, due: Decimal) -> bool:
+    """Whether the money for an order is there: by its transactions where it has any that the store is asked for."""
+    says_paid, fields, rows = OrderStatus(order.status) not in _OWING, order.fields, order.transactions
+    own = {name: Decimal(fields.get(f"{name}_amount", 0)) for name in ("gift_certificate", "store_credit")}
+    is_plain = fields.get("payment_status") in _PLAIN and not any(own.values())
+    is_by_hand = any(row["event"] == "pending" for row in rows)
+    if not rows or (says_paid and (is_plain or is_by_hand)):
+        return says_paid
+    came = sum(row["amount"] for row in rows if row["event"] in ("purchase", "capture"))
+    redeemed = sum(amount for name, amount in own.items() if all(row["method"] != name for row in rows))
+    return bool(due in (came, came + redeemed))
+
+
+@cache
+def _acquaintance() -> Any:
+    """The reference data of a small shop; all of them go by the same ids."""
+    shop = Shop(is_new=True)
+    with shop.connected() as shell:
+        shell.shop()
+    kept = shop.checkpoint.cached(references._CACHE)
+    assert kept is not None
+    return kept[0]
 
 
 def _settings(changes: Mapping[str, Any], *, workers: int, start: datetime | str) -> Settings:

@@ -9,9 +9,11 @@ from wsgiref.types import WSGIApplication
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bcpoll.sandbox.app import create_app
-from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped
+from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped, ConnectionRefused
 from bcpoll.sandbox.server import environ_headers
 from bcpoll.sandbox.world import World
 
@@ -38,6 +40,8 @@ class WsgiAdapter(HTTPAdapter):
         """Call the application; dropped and withheld answers become what `requests` raises for them."""
         try:
             response = self.build_response(request, self._call(request))
+        except ConnectionRefused as error:
+            raise requests.ConnectionError(_refusal(request), request=request) from error
         except ConnectionDropped as error:
             raise requests.ConnectionError("connection dropped", request=request) from error
         except AnswerHeldBack as error:
@@ -54,6 +58,11 @@ class WsgiAdapter(HTTPAdapter):
 
         body = b"".join(self._app(_environ(request), start_response))
         return HTTPResponse(BytesIO(body), preload_content=False, request_method=request.method, **head)
+
+
+def _refusal(request: requests.PreparedRequest) -> MaxRetryError:
+    """What urllib3 says where nothing listens; only the innermost of the three tells that nothing was sent."""
+    return MaxRetryError(None, request.url, NewConnectionError(HTTPConnection("127.0.0.1"), "Connection refused"))
 
 
 def mount(session: requests.Session, world: World, url: str = BASE_URL) -> requests.Session:

@@ -10,21 +10,26 @@ records     the rows as callers see them
 progress    whose checkpoint it is, the cursor and other marks, watched orders
 ledger      one row per order
 intents     what was about to be written to the POS, and what became of it
+refunds     what the store gave back, and what became of it
 review      orders that are set aside
 references  the local index of the POS's products, linked customers, answers kept for a while
 runs        when bcpoll ran and how it went
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from bcpoll.checkpoint.intents import Intents
 from bcpoll.checkpoint.ledger import Ledger
 from bcpoll.checkpoint.progress import Progress
 from bcpoll.checkpoint.records import (
+    BookedRefund,
     Intent,
     IntentKind,
     IntentState,
     LedgerRow,
+    RefundRow,
+    RefundState,
     ReviewItem,
     ReviewState,
     Run,
@@ -32,31 +37,56 @@ from bcpoll.checkpoint.records import (
     Settlement,
 )
 from bcpoll.checkpoint.references import References
+from bcpoll.checkpoint.refunds import RefundLedger, told_again
 from bcpoll.checkpoint.review import Review
 from bcpoll.checkpoint.runs import Runs
 
 __all__ = [
+    "BookedRefund",
     "Checkpoint",
     "Intent",
     "IntentKind",
     "IntentState",
     "LedgerRow",
+    "RefundRow",
+    "RefundState",
     "ReviewItem",
     "ReviewState",
     "Run",
     "RunOutcome",
     "Settlement",
+    "told_again",
 ]
 
 
-class Checkpoint(Progress, Ledger, Intents, Review, References, Runs):
+class Checkpoint(Progress, Ledger, Intents, RefundLedger, Review, References, Runs):
     """An open checkpoint. To be used by the thread that opened it, and closed by `with`.
 
     Every method may raise CheckpointError. A method that writes is a transaction of its own, or a part of the
     `atomic` block that it stands in.
     """
 
+    def dismiss(self, item_id: int, note: str, now: datetime) -> bool:
+        """Close an open item because a person says so, with the refunds that wait with it; gives whether there was one.
+
+        A refund that is told later on counts anew.
+        """
+        with self.atomic():
+            is_open = super().dismiss(item_id, note, now)
+            item = self.review_item(item_id)
+            if is_open and item is not None and item.order_id:
+                self.let_refunds_go(item.order_id)
+            return is_open
+
+    def retry(self, item_ids: Collection[int] | None, now: datetime) -> int:
+        """Make items due, and give how many; of a dismissed one that is named, the refunds wait again."""
+        with self.atomic():
+            items = [self.review_item(item_id) for item_id in item_ids or ()]
+            dismissed = {item.order_id for item in items if item and item.state is ReviewState.DISMISSED}
+            self.take_refunds_back(dismissed)
+            return super().retry(item_ids, now)
+
     def prune(self, before: datetime) -> int:
         """Blank what was sent and set aside, where it was settled or closed before a time, and give how many rows."""
         with self.atomic():
-            return self.prune_bodies(before) + self.prune_payloads(before)
+            return self.prune_bodies(before) + self.prune_payloads(before) + self.prune_refunds(before)

@@ -35,22 +35,37 @@ _BUSY_SECONDS = 5
 _MODE = 0o600
 _FOR_OTHERS = 0o077
 
-_START_AFRESH = "Restore it from a backup, or move it away to start afresh."
-_GIVE_ACCESS = "Let the user that runs bcpoll write to the file and to its folder."
+_MAKE_ANEW = (
+    "Restore it from a backup, or make it anew from the POS (bcpoll rebuild). Either way move it away first, together"
+    " with the -wal and -shm files beside it."
+)
+_GIVE_ACCESS = (
+    "Let the user that runs bcpoll write to the folder, and to the files in it that begin with the checkpoint's name."
+)
+_MAKE_ROOM = (
+    "See whether the disk is full (df -h) or files are limited in size (ulimit -f), then run again: nothing is half"
+    " written."
+)
+_UNWRITABLE = ("cannot be written", _MAKE_ROOM)
 
-# What an SQLite result code means for the person who reads the message, and what to do about it.
+# What an SQLite result code means for the person who reads the message, and what to do about it. An extended code says
+# more than the kind of error that it belongs to, and is looked for first.
 _MEANINGS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {
-        sqlite3.SQLITE_NOTADB: ("is not an SQLite file", f"Check [checkpoint] path. {_START_AFRESH}"),
-        sqlite3.SQLITE_CORRUPT: ("is damaged", _START_AFRESH),
+        sqlite3.SQLITE_NOTADB: ("is not an SQLite file", f"Check [checkpoint] path. If it is right: {_MAKE_ANEW}"),
+        sqlite3.SQLITE_CORRUPT: ("is damaged", _MAKE_ANEW),
         sqlite3.SQLITE_FULL: (
             "cannot grow: the disk is full",
-            "Free some space and run again; nothing is half written.",
+            "Free some space and run again: nothing is half written.",
         ),
         sqlite3.SQLITE_READONLY: ("cannot be written", _GIVE_ACCESS),
         sqlite3.SQLITE_PERM: ("cannot be opened", _GIVE_ACCESS),
         sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _GIVE_ACCESS),
         sqlite3.SQLITE_IOERR: ("cannot be read or written", "Look at the disk and its free space, then run again."),
+        sqlite3.SQLITE_IOERR_WRITE: _UNWRITABLE,
+        sqlite3.SQLITE_IOERR_TRUNCATE: _UNWRITABLE,
+        sqlite3.SQLITE_IOERR_SHMOPEN: _UNWRITABLE,
+        sqlite3.SQLITE_IOERR_SHMSIZE: _UNWRITABLE,
         sqlite3.SQLITE_BUSY: ("is in use by another program", "Close what else writes to the file, then run again."),
     }
 )
@@ -70,18 +85,21 @@ def _in_words(path: Path) -> Iterator[None]:
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
         raise
     except sqlite3.DatabaseError as error:
-        kind = getattr(error, "sqlite_errorcode", 0) & _KIND_OF_ERROR
-        said, hint = _MEANINGS.get(kind, ("cannot be used", _START_AFRESH))
-        raise CheckpointError(f"The checkpoint {path} {said} (SQLite: {error})", hint=hint) from error
+        code = getattr(error, "sqlite_errorcode", 0)
+        said, hint = _MEANINGS.get(code) or _MEANINGS.get(code & _KIND_OF_ERROR, ("cannot be used", _MAKE_ANEW))
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        raise CheckpointError(f"The checkpoint {path} {said} ({name}: {error})", hint=hint) from error
 
 
 class CheckpointFile:
     """An open file with the current schema: what the parts of the checkpoint read and write through."""
 
-    def __init__(self, db: Database, path: Path) -> None:
+    def __init__(self, db: Database, path: Path, *, was_left_open: bool = False) -> None:
         self._db = db
         self.path = path
         """The file, absolute and without symbolic links."""
+        self.was_left_open = was_left_open
+        """Whether its log was there already: whoever had it open was killed or lost its power, or is still at it."""
 
     @classmethod
     def open(cls, path: Path, *, now: datetime, create: bool = True) -> Self:
@@ -100,7 +118,8 @@ class CheckpointFile:
                 _check_place(path, create=create)
                 if not path.exists():
                     _make(path, now)
-                return cls(_opened(path), path)
+                was_left_open = _log_beside(path).exists()
+                return cls(_opened(path), path, was_left_open=was_left_open)
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint {path} cannot be opened: {error.strerror}", hint=_GIVE_ACCESS
@@ -140,14 +159,14 @@ class CheckpointFile:
 
     def size(self) -> int:
         """How many bytes the checkpoint takes, with what SQLite keeps in the log beside it."""
-        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        files = (self.path, _log_beside(self.path))
         return sum(file.stat().st_size for file in files if file.exists())
 
     def verify(self) -> None:
         """Read every page of the file and raise CheckpointError if any is damaged; takes seconds on a large file."""
-        found = [text for (text,) in self._rows("PRAGMA quick_check(3)")]
+        found = [text for (text,) in self._rows("PRAGMA integrity_check(3)")]
         if found != ["ok"]:
-            raise CheckpointError(f"The checkpoint {self.path} is damaged: {'; '.join(found)}", hint=_START_AFRESH)
+            raise CheckpointError(f"The checkpoint {self.path} is damaged: {'; '.join(found)}", hint=_MAKE_ANEW)
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -155,8 +174,13 @@ class CheckpointFile:
 
         It takes the right to write at once, so that no other writer can slip in between what it reads and writes.
         """
-        with _in_words(self.path), _transaction(self._db):
-            yield
+        try:
+            with _in_words(self.path), _transaction(self._db):
+                yield
+        except sqlite3.IntegrityError:
+            # A bug of ours, unless the file is damaged: then its indexes may contradict its rows.
+            self.verify()
+            raise
 
     def _rows(self, sql: str, *parameters: object) -> list[Row]:
         """Read all rows."""
@@ -169,7 +193,7 @@ class CheckpointFile:
         """Read all rows, each turned into a record; a value that no version up to this one writes is damage."""
         try:
             return [make(row) for row in self._rows(sql, *parameters)]
-        except (ValueError, ArithmeticError) as error:
+        except (ValueError, ArithmeticError, TypeError) as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} holds a value that this version of bcpoll cannot read: {error}",
                 hint="Use the newest version of bcpoll. If that says the same, restore the file from a backup.",
@@ -202,6 +226,11 @@ def _transaction(db: Database) -> Iterator[None]:
         raise
 
 
+def _log_beside(path: Path) -> Path:
+    """Where SQLite keeps what is committed but not in the file yet; it is gone after the file was closed in order."""
+    return path.with_name(path.name + "-wal")
+
+
 def _check_place(path: Path, *, create: bool) -> None:
     """Raise CheckpointError if no checkpoint can be at `path`."""
     if not path.parent.is_dir():
@@ -210,6 +239,12 @@ def _check_place(path: Path, *, create: bool) -> None:
             hint="Create it, or correct [checkpoint] path in the settings.",
         )
     if not path.exists():
+        # SQLite would take the log of a lost file for that of the new one, and mix the two.
+        if _log_beside(path).exists():
+            raise CheckpointError(
+                f"The checkpoint {path} is gone, but its log {_log_beside(path).name} is still there",
+                hint=f"Put the file back beside it. If it is lost: {_MAKE_ANEW}",
+            )
         if not create:
             raise CheckpointError(
                 f"There is no checkpoint at {path}",
@@ -223,7 +258,7 @@ def _check_place(path: Path, *, create: bool) -> None:
     if path.stat().st_size == 0:
         raise CheckpointError(
             f"The checkpoint {path} is empty: what it held is lost",
-            hint="Restore it from a backup, or delete it to start afresh.",
+            hint=_MAKE_ANEW,
         )
 
 
@@ -270,7 +305,7 @@ def _check_ours(db: Database, path: Path) -> None:
             hint="Use the newer version, or restore a backup from before it.",
         )
     if version < 1 or db.execute("SELECT count(*) FROM shop").fetchone() != (1,):
-        raise CheckpointError(f"The checkpoint {path} is damaged: it does not say whose it is", hint=_START_AFRESH)
+        raise CheckpointError(f"The checkpoint {path} is damaged: it does not say whose it is", hint=_MAKE_ANEW)
 
 
 def _version(db: Database) -> int:

@@ -28,6 +28,18 @@ _INTEND = """
 # Blank rather than delete: that the write happened, and how it ended, stays part of the order's history.
 _PRUNE = "UPDATE intents SET body = '' WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?"
 
+# Told to use the index: for the sake of the order SQLite would read all intents there ever were, with every run.
+_UNSETTLED = "SELECT * FROM intents INDEXED BY one_unsettled_intent WHERE settled_at IS NULL ORDER BY id"
+
+# The same refusal of the same write of an order tells nothing new, yet an order that waits for a closed register brings
+# one with every run. Customers and products belong to no order, and how often they were begun counts (`resolve`).
+_FORGET_REPEATED = """
+    DELETE FROM intents WHERE id IN (
+        SELECT older.id FROM intents AS latest JOIN intents AS older USING (order_id, key, state, detail)
+        WHERE latest.id = ? AND older.id < latest.id AND order_id > 0
+    )
+"""
+
 
 class Intents(CheckpointFile):
     """The part of the checkpoint that knows what may be under way."""
@@ -66,24 +78,39 @@ class Intents(CheckpointFile):
         if settlement.state is IntentState.OPEN:
             raise ValueError(f"intent {settlement.key!r} cannot be settled as open")
         is_settled = settlement.state is not IntentState.UNKNOWN
-        changed = self._write(
-            "UPDATE intents SET state = ?, detail = ?, result = ?, settled_at = ? WHERE key = ? AND settled_at IS NULL",
+        settled = self._rows(
+            "UPDATE intents SET state = ?, detail = ?, result = ?, settled_at = ?"
+            " WHERE key = ? AND settled_at IS NULL RETURNING id",
             settlement.state,
             plain(settlement.detail),
             plain(settlement.result),
             optional_time_text(at if is_settled else None),
             settlement.key,
         )
-        if changed == 0:
+        if not settled:
             raise LookupError(f"no unsettled intent {settlement.key!r}")
+        if settlement.state is IntentState.REFUSED:
+            self._write(_FORGET_REPEATED, settled[0]["id"])
 
     def open_intents(self) -> list[Intent]:
         """All unsettled intents, open or unknown, oldest first: what the next run looks up before anything else."""
-        return self._read(_intent, "SELECT * FROM intents WHERE settled_at IS NULL ORDER BY id")
+        return self._read(_intent, _UNSETTLED)
+
+    def times_intended(self, key: str) -> int:
+        """How many intents there were under a key."""
+        return int(self._rows("SELECT count(*) AS times FROM intents WHERE key = ?", key)[0]["times"])
 
     def history(self, order_id: int) -> list[Intent]:
         """All intents of an order, oldest first."""
         return self._read(_intent, "SELECT * FROM intents WHERE order_id = ? ORDER BY id", order_id)
+
+    def version_before(self, at: datetime) -> int:
+        """A version of the POS's feed that was reached before a time: whatever was written since is newer; 0 for none.
+
+        The POS counts one version for all that it holds, so that of any intent will do.
+        """
+        rows = self._rows("SELECT coalesce(max(since), 0) AS since FROM intents WHERE created_at < ?", time_text(at))
+        return int(rows[0]["since"])
 
     def prune_bodies(self, before: datetime) -> int:
         """Blank the bodies of intents that were settled before a time, and give how many."""

@@ -63,6 +63,12 @@ class Ledger(CheckpointFile):
         """The rows that were written last, newest first."""
         return self._read(_ledger_row, "SELECT * FROM ledger ORDER BY written_at DESC, order_id DESC LIMIT ?", limit)
 
+    def unpaid(self) -> list[LedgerRow]:
+        """The rows of orders that are booked as not paid, by order."""
+        return self._read(
+            _ledger_row, "SELECT * FROM ledger WHERE state = ? ORDER BY order_id", AppliedState.UNPAID.value
+        )
+
     def ledger_count(self) -> int:
         """How many orders the ledger knows."""
         return sum(self.ledger_counts().values())

@@ -9,6 +9,8 @@ from bcpoll.errors import CheckpointError
 
 _CURSOR = "cursor"
 _START = "start"
+_REFUNDS_CURSOR = "refunds cursor"
+_REFUNDS_START = "refunds start"
 
 
 class Progress(CheckpointFile):
@@ -39,10 +41,36 @@ class Progress(CheckpointFile):
 
     def move_cursor(self, to: datetime) -> bool:
         """Move the cursor forward. An earlier time leaves it where it is: gives whether it moved."""
+        return self._move(_CURSOR, to)
+
+    def refunds_cursor(self) -> datetime | None:
+        """The creation time up to which every refund is kept; None where refunds were never read, or not of late."""
+        return self.mark(_REFUNDS_CURSOR)
+
+    def move_refunds_cursor(self, to: datetime) -> bool:
+        """Move the refunds' cursor forward, as `move_cursor` does the orders'."""
+        return self._move(_REFUNDS_CURSOR, to)
+
+    def begin_refunds(self, at: datetime) -> None:
+        """Have refunds read from a moment on; those made before it are left alone."""
+        with self.atomic():
+            self.set_mark(_REFUNDS_START, at)
+            self._move(_REFUNDS_CURSOR, at)
+
+    def refunds_start(self) -> datetime | None:
+        """The moment from which on refunds are brought over."""
+        return self.mark(_REFUNDS_START)
+
+    def end_refunds(self) -> None:
+        """Forget how far refunds were read: who has them ignored for a while books those of that time by hand."""
+        if self.refunds_start() is not None:
+            self._write("DELETE FROM marks WHERE name IN (?, ?)", _REFUNDS_CURSOR, _REFUNDS_START)
+
+    def _move(self, name: str, to: datetime) -> bool:
         moved = self._write(
             "INSERT INTO marks (name, at) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE excluded.at > marks.at",
-            _CURSOR,
+            name,
             time_text(to),
         )
         return moved == 1
@@ -67,7 +95,7 @@ class Progress(CheckpointFile):
 
     def set_mark(self, name: str, at: datetime) -> None:
         """Set a named instant. Raises ValueError for the cursor and the start, which have rules of their own."""
-        if name in (_CURSOR, _START):
+        if name in (_CURSOR, _START, _REFUNDS_CURSOR):
             raise ValueError(f"{name} is not a mark to be set at will")
         self._write(
             "INSERT INTO marks (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at",

@@ -40,6 +40,7 @@ class IntentKind(StrEnum):
     """What an intent is about to do in the POS."""
 
     SALE = "sale"
+    REFUND = "refund"
     SETTLE_SALE = "settle_sale"
     VOID_SALE = "void_sale"
     CUSTOMER = "customer"
@@ -91,6 +92,59 @@ class Settlement:
     state: IntentState
     detail: str = ""
     result: str = ""
+
+
+class RefundState(StrEnum):
+    """What became of a refund: only one that waits is ever booked."""
+
+    WAITING = "waiting"
+    BOOKED = "booked"
+    CHANGED = "changed"
+    """Booked, and told otherwise by the store since."""
+    DECLINED = "declined"
+    """There is nothing to book."""
+    LEFT = "left"
+    """A person said that nothing is to be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedRefund:
+    """A refund whose sale is in the POS."""
+
+    refund_id: int
+    sale_id: str
+    total: Decimal
+    """What was given back, as a positive amount."""
+    units: Mapping[int, int] = member(default_factory=dict)
+    """Units that came back, by order line."""
+    outlet_id: str = ""
+    to_take_out: Mapping[str, int] = member(default_factory=dict)
+    """Units by POS product that the sale put into stock and that are to be taken out again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRow:
+    """A refund as the store told it last, and what became of it."""
+
+    refund_id: int
+    order_id: int
+    created_at: datetime | None
+    """None where it could not be read."""
+    content: str
+    """Digest of what it gives back."""
+    payload: Json = member(repr=False)
+    """The raw refund, amounts as text. Empty once pruned."""
+    state: RefundState = RefundState.WAITING
+    is_due: bool = True
+    """Whether its order is to be looked at because of it."""
+    sale_id: str = ""
+    total: Decimal | None = None
+    """What was booked."""
+    units: Mapping[int, int] = member(default_factory=dict)
+    outlet_id: str = ""
+    to_take_out: Mapping[str, int] = member(default_factory=dict)
+    written_at: datetime
+    run_id: int | None = None
 
 
 class ReviewState(StrEnum):

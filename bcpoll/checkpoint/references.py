@@ -68,6 +68,15 @@ class References(CheckpointFile):
             found[row["code_key"]] = (*found.get(row["code_key"], ()), row["product_id"])
         return inactive | active
 
+    def product_codes(self, product_ids: Collection[str]) -> dict[str, tuple[str, str]]:
+        """A code, as `code_key` writes it, and the name of each of these products; one that is not known is absent."""
+        rows = self._rows(
+            "SELECT id, name, min(code_key) AS code FROM products JOIN product_codes ON product_id = id"
+            " WHERE id IN (SELECT value FROM json_each(?)) GROUP BY id",
+            any_of(product_ids),
+        )
+        return {row["id"]: (row["code"], row["name"]) for row in rows}
+
     def stock_tracked(self, product_ids: Collection[str]) -> set[str]:
         """Which of these products the POS counts stock for."""
         rows = self._rows(
@@ -104,9 +113,13 @@ class References(CheckpointFile):
                 pk="key",
             )
 
-    def forget_customers(self, keys: Iterable[str]) -> None:
-        """Unlink keys, so that their customers are looked up in the POS once more."""
-        self._write("DELETE FROM customers WHERE key IN (SELECT value FROM json_each(?))", any_of(keys))
+    def forget_customers(self, keys: Iterable[str], *, linked_before: datetime) -> None:
+        """Unlink keys that were linked before a time, so that their customers are looked up in the POS once more."""
+        self._write(
+            "DELETE FROM customers WHERE linked_at < ? AND key IN (SELECT value FROM json_each(?))",
+            time_text(linked_before),
+            any_of(keys),
+        )
 
     def cached(self, kind: str) -> tuple[Any, datetime] | None:
         """An answer that was kept, and when it was given; None where there is none."""

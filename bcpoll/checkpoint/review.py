@@ -59,17 +59,25 @@ class Review(CheckpointFile):
     """The part of the checkpoint that waits for a person or a later try."""
 
     def set_aside(
-        self, rejected: Rejected, payload: Json, *, fingerprint: str, now: datetime, run_id: int | None = None
+        self,
+        rejected: Rejected,
+        payload: Json,
+        *,
+        fingerprint: str,
+        now: datetime,
+        run_id: int | None = None,
+        is_more: bool = False,
     ) -> bool:
         """Set an order aside, and give whether that is news: not set aside before, or for another reason.
 
-        What a person dismissed stays dismissed until the order changes. Without an order id, the fingerprint tells
-        one unreadable payload from another.
+        What a person dismissed stays dismissed until the order changes, or there is more than that person knew of.
+        Without an order id, the fingerprint tells one unreadable payload from another.
         """
         with self.atomic():
             found = self._read(_item, _FIND, rejected.order_id, fingerprint)
             before = found[0] if found else None
-            if before and before.state is ReviewState.DISMISSED and before.fingerprint == fingerprint:
+            is_dismissed = before is not None and before.state is ReviewState.DISMISSED
+            if before and is_dismissed and before.fingerprint == fingerprint and not is_more:
                 return False
             still_open = before if before and before.state is ReviewState.OPEN else None
             same_reason = still_open if still_open and still_open.reason is rejected.reason else None
@@ -148,6 +156,15 @@ class Review(CheckpointFile):
         """The item of an order in whatever state, or None where the order was never set aside."""
         found = self._read(_item, "SELECT * FROM review WHERE order_id = ? AND order_id > 0", order_id)
         return found[0] if found else None
+
+    def review_items_of(self, order_ids: Collection[int]) -> dict[int, ReviewItem]:
+        """The items of these orders in whatever state, by order; an order that was never set aside is absent."""
+        found = self._read(
+            _item,
+            "SELECT * FROM review WHERE order_id > 0 AND order_id IN (SELECT value FROM json_each(?))",
+            any_of(order_ids),
+        )
+        return {item.order_id: item for item in found}
 
     def prune_payloads(self, before: datetime) -> int:
         """Blank the payloads of items that were closed before a time, and give how many."""

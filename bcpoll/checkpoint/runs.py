@@ -1,9 +1,9 @@
 """The runs: when bcpoll ran, how it went and what it counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from bcpoll.checkpoint.columns import json_of, json_text, optional_time_of, plain, time_of, time_text
+from bcpoll.checkpoint.columns import any_of, json_of, json_text, optional_time_of, plain, time_of, time_text
 from bcpoll.checkpoint.file import CheckpointFile, Row
 from bcpoll.checkpoint.records import Run, RunOutcome
 
@@ -35,6 +35,11 @@ class Runs(CheckpointFile):
     def last_runs(self, limit: int) -> list[Run]:
         """The latest runs, newest first."""
         return self._read(_run, "SELECT * FROM runs ORDER BY id DESC LIMIT ?", limit)
+
+    def runs(self, run_ids: Collection[int]) -> dict[int, Run]:
+        """These runs by number; one that there never was is absent."""
+        found = self._read(_run, "SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(?))", any_of(run_ids))
+        return {run.id: run for run in found}
 
     def last_success(self) -> Run | None:
         """The latest run that got through everything there was, be it that orders were set aside; None if none did."""

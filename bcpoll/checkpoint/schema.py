@@ -85,6 +85,31 @@ _FIRST = (
         UPDATE tally SET orders = orders - 1 WHERE state = old.state;
     END
     """,
+    # What the store gave back, from the moment it was told; `units` by order line and `to_take_out` by POS product.
+    """
+    CREATE TABLE refunds (
+        id INTEGER PRIMARY KEY CHECK (id > 0),
+        order_id INTEGER NOT NULL CHECK (order_id > 0),
+        created_at TEXT,
+        content TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'booked', 'changed', 'declined', 'left')),
+        is_due INTEGER NOT NULL CHECK (is_due IN (0, 1)),
+        sale_id TEXT NOT NULL,
+        total TEXT,
+        units TEXT NOT NULL,
+        outlet_id TEXT NOT NULL,
+        to_take_out TEXT NOT NULL,
+        written_at TEXT NOT NULL,
+        run_id INTEGER REFERENCES runs,
+        CHECK ((state IN ('booked', 'changed')) = (sale_id <> '' AND total IS NOT NULL)),
+        CHECK (to_take_out = '' OR sale_id <> '')
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX one_refund_per_sale ON refunds (sale_id) WHERE sale_id <> ''",
+    "CREATE INDEX refunds_by_order ON refunds (order_id)",
+    "CREATE INDEX refunds_due ON refunds (order_id) WHERE is_due",
+    "CREATE INDEX refunds_to_take_out ON refunds (id) WHERE to_take_out <> ''",
     """
     CREATE TABLE intents (
         id INTEGER PRIMARY KEY,

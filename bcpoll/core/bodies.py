@@ -54,21 +54,33 @@ def settled_body(document: Json, sale: Sale) -> Json:
     """
     body = _request_from(document)
     kept = [payment for payment in body["payments"] if payment.get("id")]
-    paid = total(Decimal(amount) for payment in kept if isinstance(amount := payment.get("amount"), Decimal | int))
+    paid = [(_object(payment, "type").get("config_id"), _amount_of(payment)) for payment in kept]
     attributes = [name for name in body["attributes"] if name != "onaccount" or sale.attributes]
     return body | {
         "state": sale.state.value,
         "attributes": attributes,
-        "payments": [*kept, *(_payment(payment, sale) for payment in _due(sale.payments, sale.total - paid))],
+        "payments": [*kept, *(_payment(payment, sale) for payment in _due(sale, paid))],
     }
 
 
-def _due(payments: Iterable[Payment], rest: Decimal) -> Iterator[Payment]:
-    """What is left to pay, tender by tender."""
-    for payment in payments:
-        if rest > ZERO:
-            yield replace(payment, amount=min(payment.amount, rest))
-        rest -= payment.amount
+def _due(sale: Sale, paid: Iterable[tuple[Any, Decimal]]) -> Iterator[Payment]:
+    """What is left to pay, tender by tender: a tender that the sale has already is not asked for once more."""
+    had: dict[Any, Decimal] = {}
+    for type_id, amount in paid:
+        had[type_id] = had.get(type_id, ZERO) + amount
+    rest = sale.total - total(had.values())
+    for payment in sale.payments:
+        same = min(payment.amount, had.get(payment.type_id, ZERO))
+        had[payment.type_id] = had.get(payment.type_id, ZERO) - same
+        amount = min(payment.amount - same, rest)
+        if amount > ZERO:
+            yield replace(payment, amount=amount)
+            rest -= amount
+
+
+def _amount_of(payment: Json) -> Decimal:
+    amount = payment.get("amount")
+    return Decimal(amount) if isinstance(amount, Decimal | int) else ZERO
 
 
 def voided_body(document: Json) -> Json:
@@ -105,7 +117,7 @@ def product_body(draft: ProductDraft, shop: Shop, outlet_id: str, opening_stock:
     return {
         "name": draft.name,
         "sku": draft.code,
-        "price_excluding_tax": round_money(draft.unit_price, 2),
+        "price_excluding_tax": round_money(draft.unit_price, shop.currency.digits),
         "is_active": True,
         "source": "USER",
         "source_id": f"bigcommerce:{source_id}",

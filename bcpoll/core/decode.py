@@ -1,20 +1,36 @@
-"""Decoding: BigCommerce's JSON to an `Order`, or to a `Rejected` that names the member that cannot be read.
+"""Decoding: BigCommerce's JSON to an `Order`, `Refund` or `Transaction`, or to a `Rejected` that names what is wrong.
 
-Owns the shapes of the orders API (GET /v2/orders), odd ones included: money as text or number, `{}` for null, lists
-that may be null. Decides nothing about what an order means.
+Owns the shapes of the orders API (GET /v2/orders, GET /v3/orders/payment_actions/refunds and /transactions), odd ones
+included: money as text or number, `{}` for null, lists that may be null. Decides nothing about what any of them means.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bcpoll.core.consignments import consignments, raw_lines
-from bcpoll.core.money import ZERO
-from bcpoll.core.order import Address, Cost, Delivery, Destination, Discount, Fee, Json, LineKind, Order, OrderLine
+from bcpoll.core.money import ZERO, total
+from bcpoll.core.order import (
+    Address,
+    Cost,
+    Delivery,
+    Destination,
+    Discount,
+    Fee,
+    Json,
+    LineKind,
+    Order,
+    OrderLine,
+    Refund,
+    RefundItem,
+    RefundKind,
+    RefundPayment,
+    Transaction,
+)
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import parse_time
@@ -40,8 +56,12 @@ def _text(value: Any) -> str:
     raise ValueError("not a text")
 
 
+# Line ends, and what joins letters or emoji into one sign: without it, a name falls apart.
+_KEPT = frozenset("\n\u200c\u200d")
+
+
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in text.replace("\r\n", "\n"))
+    return "".join(c if c.isprintable() or c in _KEPT else " " for c in text.replace("\r\n", "\n"))
 
 
 def _number(value: Any) -> Any:
@@ -60,6 +80,11 @@ def _list(value: Any) -> Any:
     return value or []
 
 
+def _object(value: Any) -> Any:
+    """An object; null and anything empty or false stands for an empty one."""
+    return value or {}
+
+
 def _time(value: Any) -> datetime:
     at = parse_time(value) if isinstance(value, str) and len(value) <= _SHOWN else None
     if at is None:
@@ -72,6 +97,7 @@ _Decimal = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, decimal_places=_D
 _Amount = Annotated[_Decimal, BeforeValidator(_number)]
 _AmountOrZero = Annotated[_Decimal, BeforeValidator(_number_or_zero)]
 _Number = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST)]
+_Id = Annotated[int, BeforeValidator(_number), Field(gt=0, le=_LARGEST)]
 _NumberOrZero = Annotated[int, BeforeValidator(_number_or_zero), Field(ge=0, le=_LARGEST)]
 _Time = Annotated[datetime, BeforeValidator(_time)]
 
@@ -83,7 +109,7 @@ class _Shape(BaseModel):
 
 
 class _Head(_Shape):
-    id: _Number
+    id: _Id
     status_id: _Number
     date_created: _Time
     date_modified: _Time
@@ -126,7 +152,7 @@ class _Location(_Shape):
 
 class _Pickup(_Shape):
     pickup_method_display_name: _Text = ""
-    location: _Location = _Location()
+    location: Annotated[_Location, BeforeValidator(_object)] = _Location()
 
 
 class _Discount(_Shape):
@@ -208,6 +234,64 @@ class _Order(_Shape):
     is_email_opt_in: bool | None = None
 
 
+class _Adjustment(_Shape):
+    amount: _AmountOrZero = ZERO
+
+
+class _RefundItem(_Shape):
+    item_type: RefundKind
+    item_id: _NumberOrZero = 0
+    quantity: _NumberOrZero = 0
+    requested_amount: _Amount | None = None
+    adjustments: Annotated[list[_Adjustment], BeforeValidator(_list)] = Field(default_factory=list)
+    reason: _Text = ""
+
+
+class _RefundPayment(_Shape):
+    provider_id: _Text = ""
+    amount: Annotated[_Amount, Field(ge=0)]
+    is_declined: bool | None = None
+
+
+class _RefundShape(_Shape):
+    created: _Time
+    reason: _Text = ""
+    total_amount: Annotated[_Amount, Field(ge=0)]
+    total_tax: _AmountOrZero = ZERO
+    uses_merchant_override_values: bool | None = None
+    items: Annotated[list[_RefundItem], BeforeValidator(_list)] = Field(default_factory=list)
+    payments: Annotated[list[_RefundPayment], BeforeValidator(_list)] = Field(default_factory=list)
+
+
+class _Offline(_Shape):
+    display_name: _Text = ""
+
+
+class _Custom(_Shape):
+    payment_method: _Text = ""
+
+
+class _TransactionShape(_Shape):
+    id: _Id
+    event: _Text
+    method: _Text = ""
+    amount: _AmountOrZero = ZERO
+    currency: _Text = ""
+    status: _Text
+    test: bool | None = None
+    gateway: _Text = ""
+    gateway_transaction_id: _Text = ""
+    reference_transaction_id: _NumberOrZero = 0
+    offline: Annotated[_Offline, BeforeValidator(_object)] = _Offline()
+    custom: Annotated[_Custom, BeforeValidator(_object)] = _Custom()
+
+
+class _Transactions(_Shape):
+    """A list of them, so that an error tells which one it is in: `transactions.2.amount`."""
+
+    transactions: list[_TransactionShape]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """As much of an order as tells whether it concerns us at all."""
@@ -222,9 +306,14 @@ class Head:
 
 
 def order_id_of(raw: Mapping[str, Any]) -> int:
-    """The order's id as far as it can be read, else 0."""
-    value = raw.get("id")
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST else 0
+    """The order's id as far as it can be read, by the rule for a whole head, else 0."""
+    try:
+        return _ORDER_ID.validate_python(raw.get("id"))
+    except ValidationError:
+        return 0
+
+
+_ORDER_ID = TypeAdapter(_Id)
 
 
 def decode_head(raw: Json) -> Head | Rejected:
@@ -232,7 +321,7 @@ def decode_head(raw: Json) -> Head | Rejected:
     try:
         head = _Head.model_validate(raw)
     except ValidationError as error:
-        return _rejected(raw, error)
+        return _rejected(order_id_of(raw), error)
     if head.status_id not in _STATUSES:
         return Rejected(
             order_id=head.id, reason=Reason.UNKNOWN_STATUS, field="status_id", detail=f"status id {head.status_id}"
@@ -255,7 +344,7 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
         contents = _Contents.model_validate({"products": raw_lines(raw), "fees": _embedded_fees(raw)})
         destinations = tuple(_destinations(raw))
     except ValidationError as error:
-        return _rejected(raw, error)
+        return _rejected(order_id_of(raw), error)
     return Order(
         id=head.id,
         status=head.status,
@@ -290,15 +379,79 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
     )
 
 
-def _rejected(raw: Json, error: ValidationError) -> Rejected:
+def refund_ids_of(raw: Mapping[str, Any]) -> tuple[int, int]:
+    """The id of a raw refund and that of its order, each 0 where it cannot be read."""
+    return order_id_of(raw), order_id_of({"id": raw.get("order_id")})
+
+
+def decode_refund(raw: Json) -> Refund | Rejected:
+    """Decode a refund whose two ids can be read."""
+    refund_id, order_id = refund_ids_of(raw)
+    try:
+        shape = _RefundShape.model_validate(raw)
+    except ValidationError as error:
+        return _rejected(order_id, error, within=f"refunds.{refund_id}.")
+    return Refund(
+        id=refund_id,
+        order_id=order_id,
+        created_at=shape.created,
+        reason=shape.reason.strip(),
+        total=shape.total_amount,
+        tax=shape.total_tax,
+        is_override=bool(shape.uses_merchant_override_values),
+        items=tuple(map(_refund_item, shape.items)),
+        payments=tuple(
+            RefundPayment(provider=each.provider_id, amount=each.amount, is_declined=bool(each.is_declined))
+            for each in shape.payments
+        ),
+    )
+
+
+def _refund_item(shape: _RefundItem) -> RefundItem:
+    is_product = shape.item_type is RefundKind.PRODUCT
+    return RefundItem(
+        kind=shape.item_type,
+        item_id=shape.item_id,
+        quantity=shape.quantity if is_product else 0,
+        amount=shape.requested_amount,
+        adjustment=total(each.amount for each in shape.adjustments),
+        reason=shape.reason.strip(),
+    )
+
+
+def decode_transactions(raws: Iterable[Json], order_id: int) -> tuple[Transaction, ...] | Rejected:
+    """Decode all transactions of an order: with one of them unreadable, nobody can say what was paid."""
+    try:
+        shape = _Transactions.model_validate({"transactions": list(raws)})
+    except ValidationError as error:
+        return _rejected(order_id, error)
+    return tuple(map(_transaction, shape.transactions))
+
+
+def _transaction(shape: _TransactionShape) -> Transaction:
+    return Transaction(
+        id=shape.id,
+        event=shape.event.strip().lower(),
+        method=shape.method.strip().lower(),
+        amount=shape.amount,
+        currency=shape.currency.strip().upper(),
+        is_ok=shape.status.strip().lower() == "ok" and not shape.test,
+        gateway=shape.gateway.strip(),
+        gateway_id=shape.gateway_transaction_id.strip(),
+        name=shape.offline.display_name.strip() or shape.custom.payment_method.strip(),
+        reference=shape.reference_transaction_id,
+    )
+
+
+def _rejected(order_id: int, error: ValidationError, *, within: str = "") -> Rejected:
     """Tell the first thing that is wrong; the order is read again whole once that is mended."""
     first = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = within + ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
-        return Rejected(order_id=order_id_of(raw), reason=Reason.MISSING_MEMBER, field=field, detail="missing")
+        return Rejected(order_id=order_id, reason=Reason.MISSING_MEMBER, field=field, detail="missing")
     message = first["msg"].removeprefix("Value error, ")
     shown = repr(first["input"])[:_SHOWN]
-    return Rejected(order_id=order_id_of(raw), reason=Reason.WRONG_TYPE, field=field, detail=f"{shown}: {message}")
+    return Rejected(order_id=order_id, reason=Reason.WRONG_TYPE, field=field, detail=f"{shown}: {message}")
 
 
 def _embedded_fees(raw: Json) -> list[Any]:

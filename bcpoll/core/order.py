@@ -1,4 +1,4 @@
-"""The order as BigCommerce told it: records that hold plain values, and the keys by which they are compared.
+"""The order and its refunds as BigCommerce told them: records of plain values, and the keys by which they are compared.
 
 Nothing here was computed beyond types and defaults; `decode` makes these records, `translate` reads them.
 """
@@ -159,3 +159,77 @@ class Order:
     channel_id: int
     external_source: str
     archived: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """One event in the payment of an order, as the store tells it; `transactions` says which of them are money."""
+
+    id: int
+    event: str
+    """`purchase`, `authorization`, `capture`, `settled`, `pending`, `void` or `refund`, in lower case."""
+    method: str
+    """How it was paid (`credit_card`, `gift_certificate`, `offline`, ...), in lower case."""
+    amount: Decimal
+    currency: str
+    is_ok: bool
+    """Whether it went well, and was no test."""
+    gateway: str = ""
+    gateway_id: str = ""
+    """The gateway's own number; empty where there is none."""
+    name: str = ""
+    """What the shop calls an offline or custom way of paying."""
+    reference: int = 0
+    """The transaction that this one follows up; 0 where it follows none."""
+
+
+class RefundKind(StrEnum):
+    """What an item of a refund gives back, by BigCommerce's `item_type`."""
+
+    PRODUCT = "PRODUCT"
+    GIFT_WRAPPING = "GIFT_WRAPPING"
+    SHIPPING = "SHIPPING"
+    HANDLING = "HANDLING"
+    FEE = "FEE"
+    ORDER = "ORDER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundItem:
+    """One thing that is given back for."""
+
+    kind: RefundKind
+    item_id: int
+    """The order line's id for a product; what it is for the others does not matter."""
+    quantity: int
+    """0 for all but products."""
+    amount: Decimal | None
+    """What was asked for, with tax or without (not documented); products mostly have none."""
+    adjustment: Decimal
+    """What the merchant kept back of it, below zero."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundPayment:
+    """Money on its way back to the shopper, by one provider."""
+
+    provider: str
+    amount: Decimal
+    is_declined: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """A refund: `total` is what the shopper gets, tax included, `tax` the tax in it, which may be negative."""
+
+    id: int
+    order_id: int
+    created_at: datetime
+    reason: str
+    total: Decimal
+    tax: Decimal
+    is_override: bool
+    """Whether the merchant typed in the amounts in place of those that BigCommerce computed."""
+    items: tuple[RefundItem, ...]
+    payments: tuple[RefundPayment, ...]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from itertools import combinations, product
+from typing import TypeAlias
 
 from bcpoll.core.money import ZERO, amount_text, round_money, total
 from bcpoll.core.order import Order, OrderLine
@@ -38,18 +39,33 @@ class Parts:
     remarks: tuple[str, ...] = ()
     """What a person should know of how the order was read."""
 
+    @property
+    def check(self) -> "MoneyCheck":
+        """The money check that these parts passed."""
+        digits = max(0, -int(self.total.as_tuple().exponent))
+        return MoneyCheck(
+            stated_total=self.total, parts_total=self.total, stated_tax=self.tax, parts_tax=self.tax, digits=digits
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """The money check failed: what the order states, what its parts come to, and which sum is the one that is off."""
+class MoneyCheck:
+    """The money check in figures: both sums, the difference, and the part it comes from where that can be told."""
 
     stated_total: Decimal
     parts_total: Decimal
     stated_tax: Decimal
     parts_tax: Decimal
-    source: str
-    """Where the difference shows: `lines`, `tax` or `total`."""
     digits: int
+    source: str = ""
+    """Where the difference shows: `lines`, `tax` or `total`; empty where the sums agree."""
+    suspects: tuple[str, ...] = ()
+    """What on the order comes to just the difference, in words; empty where nothing does, or the sums agree."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the sums agree to the cent."""
+        return not self.source
 
     @property
     def difference(self) -> Decimal:
@@ -63,10 +79,24 @@ class Gap:
             amount_text(amount, self.digits)
             for amount in (self.stated_total, self.parts_total, self.difference, self.stated_tax, self.parts_tax)
         )
+        if self.holds:
+            return f"order total {stated} (tax {stated_tax}), and its parts add up to that"
+        look_at = f": look at {' or '.join(self.suspects)}" if self.suspects else ""
         return (
             f"order total {stated} (tax {stated_tax}), parts add up to {reckoned} (tax {parts_tax}),"
-            f" difference {off} in {self.source}"
+            f" difference {off} in {self.source}{look_at}"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap(MoneyCheck):
+    """The money check failed: what the order states, what its parts come to, and which sum is the one that is off."""
+
+    parts: tuple[Part, ...] = ()
+    """The parts as they are likeliest meant, for people to look at."""
+
+    def __str__(self) -> str:
+        return MoneyCheck.__str__(self)
 
 
 class _Rest(Enum):
@@ -95,12 +125,18 @@ class _Reading:
 
 
 def reckon(order: Order, digits: int) -> Parts | Gap:
-    """Find the reading of an order whose parts add up to its total and tax, or say how far the likeliest is off."""
+    """Find the reading of an order whose parts add up to its total and tax, or say how far the likeliest is off.
+
+    Of many parts, rounding may explain more tax than a shipping has: a reading that needs no such slack comes first.
+    """
+    fits = []
     for reading in _readings(order):
         parts = tuple(_parts(order, reading))
         if _adds_up(order, parts, reading, digits):
-            return _in_cents(order, parts, reading, digits)
-    return _gap(order, digits)
+            fits.append((parts, reading))
+            if _tax_is_exact(order, parts, digits):
+                return _in_cents(order, parts, reading, digits)
+    return _in_cents(order, *fits[0], digits) if fits else _gap(order, digits)
 
 
 def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
@@ -243,6 +279,10 @@ def _tax_adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
     return round_money(abs(total(taxes) - order.total_tax), digits) <= slack
 
 
+def _tax_is_exact(order: Order, parts: Sequence[Part], digits: int) -> bool:
+    return round_money(total(_taxes(order, parts)), digits) == round_money(order.total_tax, digits)
+
+
 def _taxes(order: Order, parts: Iterable[Part]) -> list[Decimal]:
     """The tax in each part; of an order that states none at all, as where a total was typed over, by its prices."""
     return [part.tax if order.total_tax else max(part.tax, _tax_by_prices(part)) for part in parts]
@@ -317,14 +357,64 @@ def _gap(order: Order, digits: int) -> Gap:
         source = "lines"
     else:
         source = "total"
-    return Gap(
+    gap = Gap(
         stated_total=order.total_inc_tax,
         parts_total=paid,
         stated_tax=order.total_tax,
         parts_tax=tax,
         source=source,
         digits=digits,
+        parts=parts,
     )
+    return replace(gap, suspects=tuple(_suspects(order, gap)))
+
+
+# More than this and nothing is said by naming them: ten lines of one price.
+_MOST_SUSPECTS = 3
+
+_Named: TypeAlias = list[tuple[str, Decimal]]
+
+
+def _suspects(order: Order, gap: Gap) -> tuple[str, ...]:
+    """What a person should look at first: parts that cannot be sold as they are, else what comes to the difference."""
+    insane = [_in_words(part) for part in gap.parts if not _is_sane(part)]
+    off = abs(round_money(gap.difference, gap.digits))
+    kinds = (_taxes_in_words(order, gap),) if gap.source == "tax" else _amounts_in_words(order, gap)
+    equal = ([words for words, amount in named if abs(round_money(amount, gap.digits)) == off] for named in kinds)
+    found = tuple(dict.fromkeys(insane or (next(filter(None, equal), []) if off else [])))
+    return found if len(found) <= _MOST_SUSPECTS else ()
+
+
+def _amounts_in_words(order: Order, gap: Gap) -> Iterator[_Named]:
+    """What may come to a difference, kind by kind: what a total leaves out is mostly one of the first."""
+    yield [(_in_words(part), part.paid) for part in gap.parts if part.charge]
+    yield [("the redeemed gift certificate", order.gift_certificate), ("the store credit", order.store_credit)]
+    yield _discounts_in_words(order)
+    yield [("the coupons", order.coupon_discount), ("the discount", order.discount)]
+    yield [("the tax", order.total_tax)]
+    yield [(_in_words(part), part.paid) for part in gap.parts if not part.charge]
+    yield _taxes_in_words(order, gap)
+
+
+def _taxes_in_words(order: Order, gap: Gap) -> _Named:
+    return [
+        (f"the tax on {_in_words(part)}", tax) for part, tax in zip(gap.parts, _taxes(order, gap.parts), strict=True)
+    ]
+
+
+def _discounts_in_words(order: Order) -> _Named:
+    """Each coupon and discount with what it took off all lines."""
+    taken: dict[str, Decimal] = {}
+    for discount in (one for line in order.lines for one in line.discounts):
+        words = f"the coupon {discount.code}" if discount.code else f'the discount "{discount.name}"'
+        taken[words] = taken.get(words, ZERO) + discount.amount
+    return list(taken.items())
+
+
+def _in_words(part: Part) -> str:
+    if part.line is None:
+        return f'the fee "{part.name}"' if part.charge is Charge.FEE else f"the {part.name.lower()}"
+    return f'the line "{part.name}"' + (f" ({part.line.sku})" if part.line.sku else "")
 
 
 def _paid(parts: Iterable[Part]) -> Decimal:

@@ -1,30 +1,36 @@
-"""The plan: the actions that turn what was applied for an order into what is desired.
+"""The plan: the actions that turn what was applied for an order into what is desired, its refunds included.
 
-Owns the life-cycle table and the ids of sales. Knows nothing of how an action is carried out.
+Owns the life-cycle table, when a refund is booked, and the ids of sales. Knows nothing of how an action is carried out.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 
+from bcpoll.core.money import total
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import (
     Action,
     Applied,
     AppliedState,
+    CreateRefund,
     CreateSale,
+    DeclinedRefund,
     Desired,
     DesiredState,
     FulfillSale,
     Plan,
+    Refunded,
+    RefundSale,
     Sale,
     SaleState,
     SettleSale,
     VoidSale,
 )
-from bcpoll.core.shop import CancelledUnseen, Edits, Policy
+from bcpoll.core.shop import CancelledUnseen, Edits, Policy, Refunds
 
 # Fixed for ever: every sale id that any bcpoll wrote comes from it, so another value would double every sale.
 _NAMESPACE = uuid.UUID("6f2d9c1e-0b5a-5c57-9a3f-2f1f6b8d4a10")
@@ -96,8 +102,137 @@ def sale_id(store_hash: str, order_id: int, revision: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"bigcommerce:{store_hash}:order:{order_id}:{revision}"))
 
 
-def plan(desired: Desired, applied: Applied, *, store_hash: str, policy: Policy) -> Plan:
-    """Derive the actions for one order from the life-cycle table; a plan without actions changes nothing."""
+# How often the sale of one order may have been written anew before it is taken for somebody else's.
+_MOST_REVISIONS = 50
+
+
+def revision_of(store_hash: str, order_id: int, found: str) -> int:
+    """Which sale of its order an id stands for; 0 for one that is none of ours."""
+    revisions = range(1, _MOST_REVISIONS + 1)
+    return next((number for number in revisions if sale_id(store_hash, order_id, number) == found.lower()), 0)
+
+
+def refund_sale_id(store_hash: str, refund_id: int) -> str:
+    """The id of a refund's sale."""
+    return str(uuid.uuid5(_NAMESPACE, f"bigcommerce:{store_hash}:refund:{refund_id}"))
+
+
+_NOT_REFUNDED = Refunded()
+
+
+def plan(
+    desired: Desired, applied: Applied, *, store_hash: str, policy: Policy, refunded: Refunded = _NOT_REFUNDED
+) -> Plan:
+    """Derive the actions for one order from the life-cycle table, and those for its refunds where its sale stands.
+
+    A plan without actions changes nothing.
+    """
+    found = _life_cycle(desired, applied, store_hash, policy)
+    if policy.refunds is Refunds.IGNORE:
+        return found
+    reason = _clash(found, desired, applied, refunded)
+    if reason is not None:
+        given, waiting = refunded.total, _waiting(desired)
+        detail = f"sale {applied.sale_id} over {applied.total}, refunds booked {given}, waiting {waiting}"
+        return _notice(desired, reason, detail)
+    return _with_refunds(found, desired, applied, store_hash=store_hash, policy=policy, refunded=refunded)
+
+
+def _clash(found: Plan, desired: Desired, applied: Applied, refunded: Refunded) -> Reason | None:
+    """Why the life cycle cannot go on: no sale is voided whose refunds stand.
+
+    An edit that lowers the total by just what waits to be refunded may be the refund itself, told twice; and a refund
+    that does not come to what the edited lines cost may be of the lines as they were before.
+    """
+    if not any(isinstance(action, VoidSale) for action in found.actions):
+        return None
+    if refunded.is_booked:
+        is_void = desired.state is DesiredState.VOIDED
+        return Reason.CANCELLED_AFTER_REFUND if is_void else Reason.EDITED_AFTER_REFUND
+    waiting, sale = _waiting(desired), desired.sale
+    if sale is None or desired.state is DesiredState.VOIDED:
+        return None
+    is_same = bool(waiting) and sale.total == applied.total - waiting
+    is_other = any(isinstance(refund, RefundSale) and not refund.is_plain for refund in desired.refunds)
+    return Reason.EDITED_AFTER_REFUND if is_same or is_other else None
+
+
+def _waiting(desired: Desired) -> Decimal:
+    return total(refund.total for refund in desired.refunds if isinstance(refund, RefundSale))
+
+
+def _with_refunds(
+    found: Plan, desired: Desired, applied: Applied, *, store_hash: str, policy: Policy, refunded: Refunded
+) -> Plan:
+    """Add the refunds to a plan after which the sale of the order stands; otherwise they wait."""
+    found = replace(found, declined=tuple(one.refund_id for one in desired.refunds if isinstance(one, DeclinedRefund)))
+    for action in found.actions:
+        applied = after(applied, action, desired.content)
+    keeps_waiting = found.notice is not None and found.notice.reason is not Reason.UNPAID_AGAIN
+    if applied.state not in _LIVE or keeps_waiting:
+        return _with_waiting(found, desired)
+    bookable, problems = _bookable(desired, applied.total, refunded)
+    creations = tuple(
+        CreateRefund(
+            order_id=desired.order_id,
+            sale_id=refund_sale_id(store_hash, refund.refund_id),
+            refund=refund,
+            restocks=policy.restock_refunds,
+        )
+        for refund in bookable
+    )
+    notices = [*filter(None, [found.notice]), *problems, *_remarks(desired, refunded)]
+    return replace(found, actions=(*found.actions, *creations), notice=next(iter(notices), None))
+
+
+def _with_waiting(found: Plan, desired: Desired) -> Plan:
+    """Tell with a notice what waits for it: whoever dismisses the order lets its refunds go too."""
+    waiting = _waiting(desired)
+    if found.notice is None or not waiting:
+        return found
+    return replace(found, notice=replace(found.notice, detail=f"{found.notice.detail}; refunds waiting {waiting}"))
+
+
+def _bookable(desired: Desired, sold: Decimal, refunded: Refunded) -> tuple[list[RefundSale], list[Rejected]]:
+    """The refunds that fit into what was sold, in money and in units, and what is wrong with the others."""
+    left, units = sold - refunded.total, dict(refunded.units)
+    fine: list[RefundSale] = []
+    problems: list[Rejected] = []
+    for refund in desired.refunds:
+        if isinstance(refund, Rejected):
+            problems.append(refund)
+        elif isinstance(refund, RefundSale):
+            beyond = _beyond(refund, left, units)
+            if beyond:
+                problems.append(_rejected(desired, Reason.REFUND_EXCEEDS, f"refunds.{refund.refund_id}", beyond))
+                continue
+            left -= refund.total
+            units |= {line.line_id: units.get(line.line_id, 0) + line.units for line in refund.returned}
+            fine.append(refund)
+    return fine, problems
+
+
+def _beyond(refund: RefundSale, left: Decimal, units: Mapping[int, int]) -> str:
+    """In what a refund goes beyond the sale, empty where it does not."""
+    if refund.total > left:
+        return f"refund of {refund.total}, of the sale {left} are left"
+    over = [line for line in refund.returned if units.get(line.line_id, 0) + line.units > line.ordered]
+    return "".join(
+        f"{units.get(line.line_id, 0) + line.units} units of line {line.line_id} returned, {line.ordered} sold"
+        for line in over[:1]
+    )
+
+
+def _remarks(desired: Desired, refunded: Refunded) -> Iterator[Rejected]:
+    """What a person should know of an order's refunds although there is nothing to book."""
+    if refunded.changed:
+        detail = "BigCommerce tells it otherwise than when it was booked"
+        yield _rejected(desired, Reason.REFUND_CHANGED, f"refunds.{refunded.changed[0]}", detail)
+    if desired.is_refunded and not refunded.is_known:
+        yield _rejected(desired, Reason.REFUND_UNKNOWN, "status_id", "status Refunded, and no refund on record")
+
+
+def _life_cycle(desired: Desired, applied: Applied, store_hash: str, policy: Policy) -> Plan:
     step = LIFE_CYCLE[applied.state, desired.state]
     if _is_edit(desired, applied, step):
         return _edited(desired, applied, store_hash, policy)
@@ -204,8 +339,11 @@ def _plan(desired: Desired, *actions: Action) -> Plan:
 
 
 def _notice(desired: Desired, reason: Reason, detail: str) -> Plan:
-    notice = Rejected(order_id=desired.order_id, reason=reason, field="status_id", detail=detail)
-    return Plan(order_id=desired.order_id, notice=notice)
+    return Plan(order_id=desired.order_id, notice=_rejected(desired, reason, "status_id", detail))
+
+
+def _rejected(desired: Desired, reason: Reason, field: str, detail: str) -> Rejected:
+    return Rejected(order_id=desired.order_id, reason=reason, field=field, detail=detail)
 
 
 def taken_over(applied: Applied, desired: Desired) -> Applied:
@@ -222,7 +360,7 @@ def without_fulfillment(action: CreateSale) -> CreateSale:
     return replace(action, sale=plain, becomes=AppliedState.PAID)
 
 
-# In which state an action leaves the sale that there is.
+# In which state an action leaves the sale that there is; a refund leaves it as it was.
 _LEAVES: Mapping[type[Action], AppliedState] = MappingProxyType(
     {SettleSale: AppliedState.PAID, FulfillSale: AppliedState.PAID, VoidSale: AppliedState.VOIDED}
 )
@@ -239,4 +377,6 @@ def after(applied: Applied, action: Action, content: str) -> Applied:
             content=content,
             total=action.sale.total,
         )
+    if isinstance(action, CreateRefund):
+        return applied
     return replace(applied, state=_LEAVES[type(action)])

@@ -14,12 +14,21 @@ class Reason(StrEnum):
     UNKNOWN_STATUS = "unknown status"
     LINES_INCOMPLETE = "lines incomplete"
     TOTALS_DIFFER = "totals differ"
+    OVERPAID = "paid more than the total"
+    PAYMENTS_UNREAD = "payments not read"
     FOREIGN_CURRENCY = "foreign currency"
     AMBIGUOUS_PRODUCT = "ambiguous product"
     EDITED = "edited after import"
     LEFT_SALE = "sale left in place"
     UNPAID_AGAIN = "payment gone"
     VOID_BY_HAND = "void by hand"
+    REFUND_OF_OLDER_ORDER = "refund of an older order"
+    REFUND_UNCLEAR = "refund does not add up"
+    REFUND_EXCEEDS = "refund beyond the sale"
+    REFUND_CHANGED = "refund changed after booking"
+    REFUND_UNKNOWN = "refunded without a record"
+    CANCELLED_AFTER_REFUND = "cancelled after a refund"
+    EDITED_AFTER_REFUND = "edited after a refund"
     POS_REFUSED = "refused by the POS"
     OUTCOME_UNKNOWN = "outcome unknown"
     UNEXPECTED = "unexpected error"
@@ -52,6 +61,15 @@ REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
             hint="Lines, charges and discounts do not add up to the order's total. Correct the order, or set"
             ' [money] mismatch = "adjust" to close the gap with a visible line, then retry.'
         ),
+        Reason.OVERPAID: ReasonText(
+            hint="The order's transactions come to more than its total, as after an edit that lowered it. Correct the"
+            ' order, or set [sync] transactions = "off" to go by its status alone, then retry.'
+        ),
+        Reason.PAYMENTS_UNREAD: ReasonText(
+            hint="BigCommerce did not tell the order's transactions. They are asked for again from time to time; if it"
+            ' stays, set [sync] transactions = "off" to go by its status alone, then retry.',
+            may_pass=True,
+        ),
         Reason.FOREIGN_CURRENCY: ReasonText(
             hint="The POS keeps its books in one currency. Enter this sale by hand and dismiss the order."
         ),
@@ -68,11 +86,40 @@ REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
             " the POS if it should go, then dismiss this."
         ),
         Reason.UNPAID_AGAIN: ReasonText(
-            hint="The order went back to a status that is not paid; the payments of its sale were left as they are."
-            " Correct the sale in the POS, then dismiss this."
+            hint="The order went back to not being paid, by its status or its transactions; the payments of its sale"
+            " were left as they are. Correct the sale in the POS, then dismiss this."
         ),
         Reason.VOID_BY_HAND: ReasonText(
             hint="The POS did not void the sale. Void it by hand in the POS, then retry.", may_pass=True
+        ),
+        Reason.REFUND_OF_OLDER_ORDER: ReasonText(
+            hint="The order was placed before the start, so that bcpoll has no sale of it. Import it with its refunds"
+            " (bcpoll run-once --order and its number), or book the return by hand and dismiss this."
+        ),
+        Reason.REFUND_UNCLEAR: ReasonText(
+            hint="Part of the refund was declined, or its amounts contradict each other. It is read again from time to"
+            " time; if it stays, book the return by hand in the POS and dismiss this.",
+            may_pass=True,
+        ),
+        Reason.REFUND_EXCEEDS: ReasonText(
+            hint="The refunds come to more than was sold. Compare the order's refunds in BigCommerce with its sales in"
+            " the POS, book by hand what is missing, then dismiss this."
+        ),
+        Reason.REFUND_CHANGED: ReasonText(
+            hint="BigCommerce now tells the refund otherwise than when it was booked, as when its payment is declined"
+            " later on. Correct the refund's sale in the POS by hand, then dismiss this."
+        ),
+        Reason.REFUND_UNKNOWN: ReasonText(
+            hint="The status says Refunded, but BigCommerce has no record of what was given back. Book the return by"
+            " hand in the POS and dismiss this; a record that turns up later is booked by itself."
+        ),
+        Reason.CANCELLED_AFTER_REFUND: ReasonText(
+            hint="Refunds of the order are booked, and to void its sale would give the money back twice. Return in the"
+            " POS by hand what is left of the sale, then dismiss this."
+        ),
+        Reason.EDITED_AFTER_REFUND: ReasonText(
+            hint="The order was edited while refunds of it were booked or on their way. Correct the sale in the POS by"
+            " hand, then dismiss this."
         ),
         Reason.POS_REFUSED: ReasonText(
             hint="The POS refused the write; its answer is in the detail. Mend the cause, then retry.", may_pass=True

@@ -3,10 +3,12 @@
 Records only: `translate` makes `Desired`, the ledger keeps `Applied`, `plan` makes `Plan`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
 from bcpoll.core.money import ZERO
@@ -100,6 +102,18 @@ class Sale:
     ship_to: Address | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A line or charge of an order, or a line of a sale, in whole cents: what the two are compared by."""
+
+    code: str
+    name: str
+    quantity: Decimal
+    paid: Decimal
+    """For all units, tax included."""
+    tax: Decimal
+
+
 class DesiredState(StrEnum):
     """What is wanted of the POS for an order, in one word; an open sale is paid and waits to be fulfilled."""
 
@@ -125,6 +139,62 @@ class Desired:
     """Whether BigCommerce says that the goods are on their way or with the shopper."""
     notes: tuple[str, ...] = ()
     """Remarks for people on how the order was read (`fees outside the total`)."""
+    ordered: tuple[Item, ...] = ()
+    """What was ordered, to show it beside the sale."""
+    is_refunded: bool = False
+    """Whether the status says that all was given back, with or without a record of it."""
+    refunds: "tuple[RefundSale | DeclinedRefund | Rejected, ...]" = ()
+    """Refunds of the order that are not booked yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnedLine:
+    """Units of an order line that a refund gives back, of so many that were ordered."""
+
+    line_id: int
+    units: int
+    ordered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundSale:
+    """A refund as the POS should hold it: a closed sale with quantities and payments below zero."""
+
+    refund_id: int
+    sale: Sale
+    returned: tuple[ReturnedLine, ...]
+    goods: tuple[tuple[str, int], ...]
+    """Units by product code that come back with it, parts of bundles included."""
+    products: tuple[ProductDraft, ...]
+    is_plain: bool = True
+    """Whether its items come to its amount, but for what the merchant set by hand."""
+
+    @property
+    def total(self) -> Decimal:
+        """What the shopper gets back, as a positive amount."""
+        return -self.sale.total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclinedRefund:
+    """A refund that gave nothing back, since all of its payments were declined or there was nothing to give."""
+
+    refund_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refunded:
+    """What the checkpoint says of an order's refunds: how much was booked, and what the store told of them at all."""
+
+    total: Decimal = ZERO
+    units: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Units that were given back, by order line."""
+    is_booked: bool = False
+    """Whether a refund sale stands in the POS."""
+    changed: tuple[int, ...] = ()
+    """Ids of refunds that the store told otherwise after they were booked."""
+    is_known: bool = False
+    """Whether the store ever told of a refund, whatever became of it."""
 
 
 class AppliedState(StrEnum):
@@ -186,7 +256,22 @@ class VoidSale:
     sale_id: str
 
 
-Action: TypeAlias = CreateSale | SettleSale | FulfillSale | VoidSale
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRefund:
+    """Write the sale of a refund; where returned goods are not to be stock again, they are taken out afterwards."""
+
+    order_id: int
+    sale_id: str
+    refund: RefundSale
+    restocks: bool
+
+    @property
+    def sale(self) -> Sale:
+        """The sale to write."""
+        return self.refund.sale
+
+
+Action: TypeAlias = CreateSale | SettleSale | FulfillSale | VoidSale | CreateRefund
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,3 +282,5 @@ class Plan:
     actions: tuple[Action, ...] = ()
     notice: Rejected | None = None
     """Something a person should know although, or because, nothing was written."""
+    declined: tuple[int, ...] = ()
+    """Ids of refunds of which there is nothing to book."""

@@ -25,6 +25,8 @@ class Retailer:
     currency: str
     no_tax_id: str
     prices_exclude_tax: bool
+    timezone: str = ""
+    """Its IANA name; empty where the POS does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,14 @@ class PaymentType:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A web store that the POS is linked to by itself (GET /channels)."""
+
+    kind: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +170,25 @@ class Edits(StrEnum):
     REVIEW = "review"
 
 
+class Refunds(StrEnum):
+    """Whether refunds made in BigCommerce become refund sales."""
+
+    IMPORT = "import"
+    IGNORE = "ignore"
+
+
 class Fulfillment(StrEnum):
     """Whether orders that are not yet shipped show on the POS's Fulfillments page."""
 
     OFF = "off"
     TRACK = "track"
+
+
+class Transactions(StrEnum):
+    """Whether the store is asked what was really paid for an order, where its status leaves that open."""
+
+    AUTO = "auto"
+    OFF = "off"
 
 
 class Mismatch(StrEnum):
@@ -209,6 +233,8 @@ class Shop:
     author_id: str
     tenders: Tenders
     routes: tuple[Route, ...] = ()
+    timezone: str = ""
+    """The POS account's own, by its IANA name: what its reports call a day. Empty where it does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +249,9 @@ class Policy:
     edits: Edits = Edits.REPLACE
     fulfillment: Fulfillment = Fulfillment.OFF
     mismatch: Mismatch = Mismatch.REVIEW
+    refunds: Refunds = Refunds.IMPORT
+    restock_refunds: bool = True
+    transactions: Transactions = Transactions.AUTO
     ignore_sources: frozenset[str] = frozenset()
     ignore_channels: frozenset[int] = frozenset()
 

@@ -3,7 +3,8 @@
 Every result is an aware UTC `datetime`. Texts without a zone are refused rather than completed from the host's zone.
 """
 
-from datetime import UTC, datetime, timedelta, timezone
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from email.utils import format_datetime, parsedate_to_datetime
 
 from dateutil import parser as dateutil_parser
@@ -15,6 +16,21 @@ _FILLS = (datetime(2000, 1, 1), datetime(2001, 2, 2, 1, 1, 1))  # noqa: DTZ001 -
 def parse_time(text: str) -> datetime | None:
     """Read an RFC 2822 or ISO 8601 time with its zone; None for anything else, a time without a zone included."""
     return _rfc2822(text) or _iso(text) or _guarded_loose(text)
+
+
+def parse_day(text: str) -> date | None:
+    """Read a day written as 2026-11-30; None for anything else, days that some would read the other way round first."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text.strip()):
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def day_begins(day: date, zone: tzinfo) -> datetime:
+    """The moment at which a day begins in a time zone; where clocks skip midnight, the first moment after it."""
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
 def rfc2822(at: datetime) -> str:

@@ -1,7 +1,7 @@
 """Translation: an order, the shop and the policy make what the POS should hold for it, or a `Rejected`.
 
-Owns what a sale looks like (codes, notes, taxes, tenders, register). Whether parts add up is `parts`, what is to be
-done about it is `plan`.
+Owns what a sale looks like (codes, notes, taxes, register). Whether parts add up is `parts`, what was paid and by what
+is `tenders`, what is to be done about it is `plan`.
 """
 
 import hashlib
@@ -12,12 +12,23 @@ from decimal import Decimal
 from bcpoll.core.addresses import is_postable
 from bcpoll.core.decode import Head
 from bcpoll.core.money import ZERO, Currency, amount_text, round_money, total
-from bcpoll.core.order import Address, Delivery, Destination, LineKind, Order, OrderLine, code_key, email_key
+from bcpoll.core.order import (
+    Address,
+    Delivery,
+    Destination,
+    LineKind,
+    Order,
+    OrderLine,
+    Transaction,
+    code_key,
+    email_key,
+)
 from bcpoll.core.parts import Gap, Part, Parts, reckon, with_adjustment
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.core.sale import Buyer, Desired, DesiredState, Payment, ProductDraft, Sale, SaleLine, SaleState, Way
-from bcpoll.core.shop import Charge, Fulfillment, KnownProducts, Mismatch, Policy, Register, Shop, Unpaid
-from bcpoll.core.status import AWAITING, HANDED_OVER, Disposition
+from bcpoll.core.sale import Buyer, Desired, DesiredState, Item, ProductDraft, Sale, SaleLine, SaleState, Way
+from bcpoll.core.shop import Charge, Fulfillment, KnownProducts, Mismatch, Policy, Register, Shop, Tax, Unpaid
+from bcpoll.core.status import AWAITING, HANDED_OVER, Disposition, OrderStatus
+from bcpoll.core.tenders import Takings, takings
 from bcpoll.core.units import UNIT_DIGITS, Units, exact_units, units
 
 # The POS documents no limit for these texts; these lengths keep them readable on a screen and a receipt.
@@ -44,15 +55,25 @@ def not_wanted(order_id: int) -> Desired:
 
 def product_codes(order: Order, policy: Policy) -> set[str]:
     """The keys of all codes that the order's sale will need, to look them up before translating."""
-    parts = _checked_parts(order, policy)
+    parts = checked_parts(order, policy)
     return set() if isinstance(parts, Gap) else {code_key(_code(part, policy)) for part in parts.parts}
 
 
-def translate(order: Order, shop: Shop, policy: Policy, known: KnownProducts) -> Desired | Rejected:
-    """Make what the POS should hold for an order that is wanted (`is_wanted`)."""
+def translate(
+    order: Order,
+    shop: Shop,
+    policy: Policy,
+    known: KnownProducts,
+    *,
+    transactions: Sequence[Transaction] | None = None,
+) -> Desired | Rejected:
+    """Make what the POS should hold for an order that is wanted (`is_wanted`); its transactions, where they were read.
+
+    An order that is paid only in part is one that is not paid yet.
+    """
     if not order.lines and order.subtotal.inc_tax:
         return _reject(order, Reason.LINES_INCOMPLETE, "products", f"no lines for {order.subtotal.inc_tax} of goods")
-    parts = _checked_parts(order, policy)
+    parts = checked_parts(order, policy)
     if isinstance(parts, Gap):
         return _reject(order, Reason.TOTALS_DIFFER, "total_inc_tax", str(parts))
     if order.currency != shop.currency.code:
@@ -62,24 +83,33 @@ def translate(order: Order, shop: Shop, policy: Policy, known: KnownProducts) ->
             "default_currency_code",
             f"order total {parts.total} {order.currency or '(none)'}, the POS keeps {shop.currency.code}",
         )
-    lines = _lines(order, parts, shop, policy)
+    taken = takings(order, parts.total, transactions, shop, policy)
+    if isinstance(taken, Rejected):
+        return taken
+    state = _state(order, taken, policy)
+    way = _way(order, policy) if state is DesiredState.OPEN else None
+    lines = _lines(order, parts, shop, policy, way)
     ambiguous = [line.code for line in lines if len(known.get(code_key(line.code), ())) > 1]
     if ambiguous:
         return _reject(order, Reason.AMBIGUOUS_PRODUCT, "sku", f"several products go by {ambiguous[0]!r}")
-    sale = _sale(order, parts, lines, shop, policy)
-    if sale is None:
-        credit = order.gift_certificate + order.store_credit
-        return _reject(
-            order, Reason.TOTALS_DIFFER, "store_credit_amount", f"credit of {credit} exceeds the total {parts.total}"
-        )
     return Desired(
         order_id=order.id,
-        state=_state(order, policy),
-        sale=sale,
+        state=state,
+        sale=_sale(order, parts, lines, taken, state=state, way=way, shop=shop, policy=policy),
         products=tuple(_drafts(parts, lines, policy)),
         content=_content(parts, policy),
         is_handed_over=order.status in HANDED_OVER,
-        notes=parts.remarks,
+        notes=(*parts.remarks, *taken.remarks),
+        ordered=ordered_items(parts.parts, policy),
+        is_refunded=order.status is OrderStatus.REFUNDED,
+    )
+
+
+def ordered_items(parts: Iterable[Part], policy: Policy) -> tuple[Item, ...]:
+    """The parts of an order as items, under the codes that they sell under."""
+    return tuple(
+        Item(code=_code(part, policy), name=part.name, quantity=Decimal(part.quantity), paid=part.paid, tax=part.tax)
+        for part in parts
     )
 
 
@@ -87,21 +117,21 @@ def _reject(order: Order, reason: Reason, field: str, detail: str) -> Rejected:
     return Rejected(order_id=order.id, reason=reason, field=field, detail=detail)
 
 
-def _checked_parts(order: Order, policy: Policy) -> Parts | Gap:
-    """Check the money first, in the order's own currency: both sums are worth knowing whatever else is wrong."""
+def checked_parts(order: Order, policy: Policy) -> Parts | Gap:
+    """The money check of an order, in its own currency: both sums are worth knowing whatever else is wrong."""
     parts = reckon(order, Currency(order.currency).digits)
     if isinstance(parts, Gap) and policy.mismatch is Mismatch.ADJUST:
         return with_adjustment(order, parts)
     return parts
 
 
-# --- state and tenders -----------------------------------------------------------------------------------------------
+# --- state and register ----------------------------------------------------------------------------------------------
 
 
-def _state(order: Order, policy: Policy) -> DesiredState:
+def _state(order: Order, taken: Takings, policy: Policy) -> DesiredState:
     if policy.statuses.disposition(order.status) is Disposition.VOIDED:
         return DesiredState.VOIDED
-    if not policy.statuses.is_paid(order.status, order.payment_status):
+    if not taken.is_whole:
         return DesiredState.UNPAID
     return DesiredState.OPEN if _way(order, policy) else DesiredState.PAID
 
@@ -125,15 +155,19 @@ def _ship_to(order: Order) -> Address | None:
     return shipped[0] if shipped and is_postable(shipped[0]) else None
 
 
-def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, policy: Policy) -> Sale | None:
-    """The sale; None where the tenders exceed its total."""
-    state = _state(order, policy)
+def _sale(
+    order: Order,
+    parts: Parts,
+    lines: tuple[SaleLine, ...],
+    taken: Takings,
+    *,
+    state: DesiredState,
+    way: Way | None,
+    shop: Shop,
+    policy: Policy,
+) -> Sale:
+    """The sale. One that is closed shows all payments or none: part of them, the POS may refuse."""
     buyer = _buyer(order)
-    way = _way(order, policy) if state is DesiredState.OPEN else None
-    is_paid = state in (DesiredState.PAID, DesiredState.OPEN)
-    payments = _payments(order, parts.total, shop) if is_paid else ()
-    if payments is None:
-        return None
     # A sale on account needs somebody whose account it is.
     on_account = state is DesiredState.UNPAID and policy.unpaid is Unpaid.ON_ACCOUNT and buyer is not None
     closed = SaleState.VOIDED if state is DesiredState.VOIDED else SaleState.CLOSED
@@ -144,9 +178,9 @@ def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, p
         register=_register(order, shop),
         author_id=shop.author_id,
         date=order.created_at,
-        note=_note(order, parts.remarks),
+        note=_note(order, (*parts.remarks, *taken.remarks)),
         lines=lines,
-        payments=payments,
+        payments=taken.payments if taken.is_whole or on_account else (),
         buyer=buyer,
         total=parts.total,
         tax=parts.tax,
@@ -156,23 +190,6 @@ def _sale(order: Order, parts: Parts, lines: tuple[SaleLine, ...], shop: Shop, p
 
 
 _ATTRIBUTES = {Way.DISPATCH: "delivery", Way.PICKUP: "pickup"}
-
-
-def _payments(order: Order, sum_total: Decimal, shop: Shop) -> tuple[Payment, ...] | None:
-    """One payment per tender; gift certificates and store credit leave the total as it is and pay a part of it."""
-    digits, tenders = shop.currency.digits, shop.tenders
-    certificate = round_money(order.gift_certificate, digits)
-    credit = round_money(order.store_credit, digits)
-    rest = sum_total - certificate - credit
-    if rest < ZERO:
-        return None
-    method = tenders.by_method.get(order.payment_method.strip().lower(), tenders.default_id)
-    by_tender = (
-        (tenders.gift_certificate_id, certificate),
-        (tenders.store_credit_id, credit),
-        (method, rest),
-    )
-    return tuple(Payment(type_id=type_id, amount=amount) for type_id, amount in by_tender if amount)
 
 
 def _register(order: Order, shop: Shop) -> Register:
@@ -210,10 +227,9 @@ def _line_of(part: Part) -> OrderLine:
     return part.line
 
 
-def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[SaleLine, ...]:
+def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy, way: Way | None) -> tuple[SaleLine, ...]:
     """Unit values per part; divided exactly where the small errors of many parts would add up to a cent."""
     digits = shop.currency.digits
-    way = _way(order, policy) if _state(order, policy) is DesiredState.OPEN else None
     rows = [units(part.paid, part.tax, part.quantity, digits) for part in parts.parts]
     if not _comes_to(rows, parts, digits):
         rows = [exact_units(part.paid, part.tax, part.quantity) for part in parts.parts]
@@ -224,7 +240,7 @@ def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy) -> tuple[Sale
             quantity=row.quantity,
             unit_price=row.price,
             unit_tax=row.tax,
-            tax_id=_tax_id(part, shop),
+            tax_id=tax_id(part, shop),
             note=_line_note(part, names.get(part.line.parent_id, "") if part.line else "", digits),
             way=way if part.line and part.line.delivery is _DELIVERIES.get(way) else None,
         )
@@ -244,18 +260,23 @@ def _comes_to(rows: Iterable[Sequence[Units]], parts: Parts, digits: int) -> boo
     )
 
 
-def _tax_id(part: Part, shop: Shop) -> str:
+def tax_id(part: Part, shop: Shop) -> str:
     """The POS tax whose rate comes within a cent of the part's own tax, the nearest of them; else the default."""
     if part.tax == ZERO:
         return shop.no_tax_id
-    cent = Decimal(1).scaleb(-shop.currency.digits)
     net = part.paid - part.tax
     fits = [
         (abs(net * tax.rate - part.tax), tax.id != shop.default_tax_id, tax.id)
-        for tax in shop.taxes
-        if tax.id != shop.no_tax_id and abs(net * tax.rate - part.tax) <= cent
+        for tax in fitting_taxes(part, shop.taxes, shop.no_tax_id, shop.currency.digits)
     ]
     return min(fits)[2] if fits else shop.default_tax_id
+
+
+def fitting_taxes(part: Part, taxes: Iterable[Tax], no_tax_id: str, digits: int) -> list[Tax]:
+    """The POS taxes whose rate comes within a cent of a part's own tax."""
+    cent = Decimal(1).scaleb(-digits)
+    net = part.paid - part.tax
+    return [tax for tax in taxes if tax.id != no_tax_id and abs(net * tax.rate - part.tax) <= cent]
 
 
 def _drafts(parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator[ProductDraft]:
@@ -270,7 +291,7 @@ def _drafts(parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator
         line = part.line if part.line and part.line.kind is not LineKind.GIFT_CERTIFICATE else None
         yield ProductDraft(
             code=code,
-            name=line.name or code if line else _CHARGE_NAMES[part.charge or Charge.GIFT_CERTIFICATE],
+            name=line.name or code if line else CHARGE_NAMES[part.charge or Charge.GIFT_CERTIFICATE],
             unit_price=round_money(line.total_ex_tax / line.quantity, UNIT_DIGITS) if line else ZERO,
             tax_id=tax_ids[code],
             is_charge=line is None,
@@ -279,7 +300,7 @@ def _drafts(parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator
         )
 
 
-_CHARGE_NAMES = {
+CHARGE_NAMES = {
     Charge.SHIPPING: "Shipping (BigCommerce)",
     Charge.HANDLING: "Handling (BigCommerce)",
     Charge.WRAPPING: "Gift wrapping (BigCommerce)",
@@ -326,7 +347,7 @@ def _note(order: Order, remarks: Iterable[str]) -> str:
         *([f"Message: {order.customer_message.strip()}"] if order.customer_message.strip() else []),
         *remarks,
     ]
-    return _clipped("\n".join(paragraphs), _NOTE_LENGTH)
+    return clipped("\n".join(paragraphs), _NOTE_LENGTH)
 
 
 def _where_to(destination: Destination) -> str:
@@ -360,12 +381,13 @@ def _line_note(part: Part, parent: str, digits: int) -> str:
         ),
         *(_discount_note(amount_text(taken.amount, digits), taken.code or taken.name) for taken in line.discounts),
     ]
-    return _clipped("; ".join(" ".join(remark.split()) for remark in remarks), _LINE_NOTE_LENGTH)
+    return clipped("; ".join(" ".join(remark.split()) for remark in remarks), _LINE_NOTE_LENGTH)
 
 
 def _discount_note(amount: str, name: str) -> str:
     return f"Discount {amount} ({name})" if name else f"Discount {amount}"
 
 
-def _clipped(text: str, length: int) -> str:
+def clipped(text: str, length: int) -> str:
+    """A text of at most so many characters, with a mark where it was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"

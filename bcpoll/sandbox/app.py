@@ -6,13 +6,15 @@ route tables do. The only place that imports Flask.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
+from wsgiref.types import WSGIApplication
 
 from flask import Flask, Response, request
 
 from bcpoll.sandbox import pos_routes, store_routes
 from bcpoll.sandbox.calls import Answer, Call, Json, Refused, http_date, number, number_text, to_json
-from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped, Fault, Side
+from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped, ConnectionRefused, Fault, Side
 from bcpoll.sandbox.limits import Standing, pos_headers, store_headers
 from bcpoll.sandbox.routes import Route
 from bcpoll.sandbox.world import World
@@ -33,20 +35,31 @@ class _Sent:
     content_type: str = _JSON
 
 
-def create_app(world: World) -> Flask:
-    """Build the application that answers for a world."""
+# Where a request finds the world that it is for.
+_WORLD = "bcpoll.world"
+
+
+def create_app(world: World) -> WSGIApplication:
+    """The application that answers for a world."""
+    routes = _routes()
+    return lambda environ, start_response: routes({**environ, _WORLD: world}, start_response)
+
+
+@cache
+def _routes() -> Flask:
+    """The routes that all worlds share: to compile them takes longer than most tests."""
     app = Flask("bcpoll.sandbox")
     # Dropped connections travel as exceptions to whoever carries the request.
     app.config["PROPAGATE_EXCEPTIONS"] = True
     for route in (*store_routes.ROUTES, *pos_routes.ROUTES):
-        app.add_url_rule(route.path, f"{route.method} {route.path}", _view(world, route), methods=[route.method])
+        app.add_url_rule(route.path, f"{route.method} {route.path}", _view(route), methods=[route.method])
     for status in (404, 405):
-        app.register_error_handler(status, lambda error: _answer(world, _unknown(), {}))
+        app.register_error_handler(status, lambda error: _answer(_unknown(), {}))
     return app
 
 
-def _view(world: World, route: Route) -> Callable[..., Response]:
-    return lambda **values: _answer(world, route, values)
+def _view(route: Route) -> Callable[..., Response]:
+    return lambda **values: _answer(route, values)
 
 
 def _unknown() -> Route:
@@ -59,7 +72,8 @@ def _unknown() -> Route:
     return Route(side, request.method, request.path, refuse, needs_token=False)
 
 
-def _answer(world: World, route: Route, values: Mapping[str, str]) -> Response:
+def _answer(route: Route, values: Mapping[str, str]) -> Response:
+    world: World = request.environ[_WORLD]
     headers = {name.title(): value for name, value in request.headers.items()}
     call = Call(request.method, request.path, request.args.to_dict(), request.get_data(), headers, values)
     entry = world.log.open(route.side, call.method, call.path, call.params, call.body)
@@ -127,13 +141,15 @@ def _wants_xml(world: World, call: Call) -> bool:
 def _check_access(world: World, route: Route, call: Call) -> None:
     if not route.needs_token:
         return
+    tokens = world.tokens
     if route.side == "store":
-        given, expected = call.headers.get("X-Auth-Token"), world.tokens.store
-        scopes, known_path = world.store_scopes, call.values.get("store_hash") == world.store.store_hash
+        is_let_in = call.headers.get("X-Auth-Token") == tokens.store
+        is_let_in &= call.values.get("store_hash") == world.store.store_hash
+        scopes = world.store_scopes
     else:
-        given, expected = call.headers.get("Authorization"), f"Bearer {world.tokens.pos}"
-        scopes, known_path = world.pos_scopes, True
-    if given != expected or not known_path:
+        is_let_in = tokens.let_in(call.headers.get("Authorization", ""), world.clock())
+        scopes = world.pos_scopes & (tokens.granted or world.pos_scopes)
+    if not is_let_in:
         raise Refused(401, "Access token is not valid")
     needed = route.scopes or _search_scopes(call)
     if not needed <= scopes:
@@ -188,15 +204,29 @@ def _error_body(side: Side, call: Call, status: int, message: str) -> object:
 
 def _instead(world: World, side: Side, call: Call, fault: Fault) -> _Sent:
     """What a fault before the effect answers, if anything."""
-    if fault is Fault.RESET_BEFORE:
-        raise ConnectionDropped
-    if fault is Fault.HANG_BEFORE:
-        raise AnswerHeldBack
-    if fault is Fault.HTML_502:
-        return _Sent(502, _PAGE, content_type=_HTML)
+    if fault in _SILENT:
+        raise _SILENT[fault]
+    if fault in _PAGES:
+        return _PAGES[fault]
     status, message = _PLAIN_ERRORS[fault]
     return _refusal(side, call, status, message, _retry_headers(world, fault))
 
+
+_SILENT: Mapping[Fault, type[Exception]] = MappingProxyType(
+    {
+        Fault.REFUSED: ConnectionRefused,
+        Fault.RESET_BEFORE: ConnectionDropped,
+        Fault.HANG_BEFORE: AnswerHeldBack,
+    }
+)
+
+_PAGES: Mapping[Fault, _Sent] = MappingProxyType(
+    {
+        Fault.HTML_502: _Sent(502, _PAGE, content_type=_HTML),
+        Fault.EMPTY_INSTEAD: _Sent(200, b""),
+        Fault.HTML_INSTEAD: _Sent(200, _PAGE, content_type=_HTML),
+    }
+)
 
 _PLAIN_ERRORS: Mapping[Fault, tuple[int, str]] = MappingProxyType(
     {

@@ -17,6 +17,8 @@ Side: TypeAlias = Literal["store", "pos"]
 class Fault(Enum):
     """The ways in which a request can fail."""
 
+    REFUSED = "connection refused"
+    """In process only: through a socket the connection stands by then, and is lost before the effect."""
     RESET_BEFORE = "connection lost before the effect"
     RESET_AFTER = "connection lost after the effect"
     HANG_BEFORE = "no answer, no effect"
@@ -34,7 +36,9 @@ class Fault(Enum):
     CUT_CONNECTION = "the connection ends in the middle of the body"
     CUT_BODY = "half the body under a matching length"
     EMPTY_BODY = "200 with an empty body"
+    EMPTY_INSTEAD = "200 with an empty body, and no effect"
     HTML_BODY = "200 with a page of HTML"
+    HTML_INSTEAD = "200 with a page of HTML, and no effect"
     WRONG_TYPE = "the right body under the wrong content type"
 
     @property
@@ -60,6 +64,10 @@ _AFTER = frozenset(
 
 class ConnectionDropped(Exception):
     """Raised through the WSGI layer: whoever carries the request hangs up without an answer."""
+
+
+class ConnectionRefused(ConnectionDropped):
+    """Raised through the WSGI layer: whoever carries the request never gets a connection."""
 
 
 class AnswerHeldBack(Exception):

@@ -217,10 +217,11 @@ def addresses(order: StoredOrder) -> list[Json]:
     ]
 
 
-def paid_amounts(order: StoredOrder) -> dict[str, Decimal]:
+def paid_amounts(order: StoredOrder, switches: Switches) -> dict[str, Decimal]:
     """What the shopper pays with: gift certificate, store credit, and the rest by the payment method."""
     fields = order.fields
     certificate = Decimal(fields.get("gift_certificate_amount", ZERO))
     credit = Decimal(fields.get("store_credit_amount", ZERO))
-    rest = Decimal(fields["total_inc_tax"]) - certificate - credit
-    return {"gift_certificate": certificate, "store_credit": credit, "credit_card": rest}
+    stated = Decimal(fields["total_inc_tax"])
+    rest = stated if switches.tenders == "lower_total" else stated - certificate - credit
+    return {"gift_certificate": certificate, "store_credit": credit, "": rest}

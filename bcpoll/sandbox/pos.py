@@ -65,6 +65,8 @@ class Pos:
         self.adjustments = Feed(self.versions)
         self.adjustment_reasons = Feed(self.versions)
         self.fulfillments: dict[str, Json] = {}
+        self.channels: list[Json] | None = []
+        """The web stores that the POS is linked to by itself; None where it has no such list (documented for 2.0)."""
         self.customer_addresses: dict[str, list[Json]] = {}
         self.codes: dict[str, list[str]] = {}
         """Product ids by code in lower case, deleted products included."""

@@ -6,9 +6,8 @@ Owns which request answers in which shape; what a write does stands in the `pos_
 from collections.abc import Callable, Mapping
 from itertools import islice
 from types import MappingProxyType
-from urllib.parse import parse_qsl
 
-from bcpoll.sandbox import pos_customers, pos_products, pos_sales, pos_stock
+from bcpoll.sandbox import pos_customers, pos_products, pos_sales, pos_stock, pos_tokens
 from bcpoll.sandbox.calls import Answer, Call, Json, Refused
 from bcpoll.sandbox.feed import Feed
 from bcpoll.sandbox.pos import Pos
@@ -18,7 +17,6 @@ from bcpoll.sandbox.world import World
 _DEFAULT_PAGE = 100
 _LARGEST_SEARCH = 1000
 _LARGEST_INVENTORY = 5000
-_TOKEN_SECONDS = 86400
 
 Match = Callable[[Json, str], bool]
 
@@ -53,6 +51,12 @@ def _page(world: World, call: Call, feed: Feed) -> Answer:
 
 def _retailer(world: World, call: Call) -> Answer:
     return Answer(200, {"data": world.pos.retailer})
+
+
+def _channels(world: World, call: Call) -> Answer:
+    if world.pos.channels is None:
+        raise Refused(404, "service not found")
+    return Answer(200, {"data": world.pos.channels})
 
 
 def _open_register(world: World, call: Call) -> Answer:
@@ -264,39 +268,15 @@ def _fulfill(world: World, call: Call) -> Answer:
     return Answer(200, {"data": pos_sales.fulfill(world.pos, str(call.document.get("sale_id")))})
 
 
-# Tokens
-
-
-def _token(world: World, call: Call) -> Answer:
-    """Give out an access token; the old one and the old refresh token stop working (the endpoint rotates both)."""
-    form = dict(parse_qsl(call.body.decode()))
-    tokens = world.tokens
-    grants = {"authorization_code": ("code", tokens.code), "refresh_token": ("refresh_token", tokens.refresh)}
-    member, expected = grants.get(form.get("grant_type", ""), ("", ""))
-    client = (form.get("client_id"), form.get("client_secret"))
-    if not expected or form.get(member) != expected or client != (tokens.client_id, tokens.client_secret):
-        raise Refused(400, "invalid_grant")
-    tokens.issued += 1
-    tokens.pos, tokens.refresh = f"access-{tokens.issued}", f"refresh-{tokens.issued}"
-    body = {
-        "access_token": tokens.pos,
-        "token_type": "Bearer",
-        "expires": int(world.clock().timestamp()) + _TOKEN_SECONDS,
-        "expires_in": _TOKEN_SECONDS,
-        "refresh_token": tokens.refresh,
-        "domain_prefix": world.pos.retailer["domain_prefix"],
-        "scope": " ".join(sorted(world.pos_scopes)),
-    }
-    return Answer(200, body)
-
-
 def _route(method: str, path: str, handler: Handler, *scopes: str) -> Route:
     return Route("pos", method, f"/api/<version>{path}", handler, frozenset(scopes))
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("pos", "POST", "/api/1.0/token", _token, needs_token=False),
+    Route("pos", "GET", "/connect", pos_tokens.connect, needs_token=False),
+    Route("pos", "POST", "/api/1.0/token", pos_tokens.give, needs_token=False),
     _route("GET", "/retailer", _retailer, "retailer:read", "payment_types:read"),
+    _route("GET", "/channels", _channels),
     _route("GET", "/outlets", _feed("outlets"), "outlets:read"),
     _route("GET", "/registers", _feed("registers"), "registers:read"),
     _route("PUT", "/registers/<register_id>/actions/open", _open_register, "register:open"),

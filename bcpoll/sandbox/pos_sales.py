@@ -82,7 +82,7 @@ def _given_id(body: Json) -> str:
 def _document(pos: Pos, body: Json, sale_id: str, old: Json | None) -> Json:
     source = part(body, "source")
     state = body.get("state")
-    if state not in _STATES:
+    if not isinstance(state, str) or state not in _STATES:
         raise Refused(422, f"state {state!r} is none of {', '.join(_STATES)}")
     register = _register(pos, source)
     lines = [_line(pos, line, place, old) for place, line in enumerate(parts(body, "line_items"))]
@@ -164,7 +164,7 @@ def _line(pos: Pos, line: Json, place: int, old: Json | None) -> Json:
     metadata = line.get("_metadata") or {}
     known = {each["id"] for each in old["line_items"]} if old else set()
     return {
-        "id": line["id"] if line.get("id") in known else pos.new_id("line"),
+        "id": line["id"] if str(line.get("id")) in known else pos.new_id("line"),
         "product": {"id": product["id"]},
         "quantity": quantity,
         "pricing": {
@@ -210,7 +210,7 @@ def _payment(pos: Pos, payment: Json, place: int, register: Json, before: Mappin
     kind = pos.wanted(pos.payment_types, config_id, "payment type")
     paid = amount(payment, "amount", where, from_text=pos.switches.number_text == "accepted")
     return {
-        "id": payment["id"] if payment.get("id") in before else pos.new_id("payment"),
+        "id": payment["id"] if str(payment.get("id")) in before else pos.new_id("payment"),
         "amount": paid,
         "date": payment.get("date") or pos.now(),
         "deleted_at": None,

@@ -18,15 +18,14 @@ from bcpoll.core.status import OrderStatus
 from bcpoll.sandbox.calls import Clock, Json, rfc3339, utc_now
 from bcpoll.sandbox.catalogue import Catalogue, Product
 from bcpoll.sandbox.drafts import Draft, Item, Shopper
-from bcpoll.sandbox.order_json import Group, Numbers, StoredOrder, order_date, paid_amounts
+from bcpoll.sandbox.order_json import Group, Numbers, StoredOrder, order_date
 from bcpoll.sandbox.order_writing import build, status_fields
+from bcpoll.sandbox.payments import OFFLINE, Payments
 from bcpoll.sandbox.refunds import Refund, refund_json
 from bcpoll.sandbox.switches import Switches
 
 FIRST_ORDER = 100
 """BigCommerce's own first order number."""
-
-_OFFLINE = frozenset({"cash on delivery", "bank deposit", "check", "money order", "pay in store", "purchase orders"})
 
 _PAYMENT_STATUS: Mapping[OrderStatus, str] = {
     OrderStatus.INCOMPLETE: "",
@@ -129,10 +128,42 @@ class Store:
             return number
 
     def pay(self, order_id: int, *, at: datetime | None = None) -> None:
-        """Let the money for an order come in: it becomes Awaiting Fulfillment and captured."""
+        """Let what is left to pay for an order come in: it becomes Awaiting Fulfillment and captured."""
         with self._lock:
+            self._take(self.orders[order_id], "purchase")
+            Payments(self.orders[order_id], self._numbers, self.switches).capture()
             order = self._change_status(order_id, OrderStatus.AWAITING_FULFILLMENT, at)
             order.fields["payment_status"] = "captured"
+
+    def pay_part(self, order_id: int, amount: Decimal | str, *, method: str = "credit_card") -> None:
+        """Let a part of the money for an order come in; its status stays."""
+        with self._lock:
+            order = self.orders[order_id]
+            Payments(order, self._numbers, self.switches).add("purchase", Decimal(amount), method)
+            self._restamp(order, None)
+
+    def authorize(self, order_id: int) -> None:
+        """Let the money for an order be authorized, to be captured later: it becomes Awaiting Fulfillment."""
+        with self._lock:
+            self._take(self.orders[order_id], "authorization")
+            order = self._change_status(order_id, OrderStatus.AWAITING_FULFILLMENT, None)
+            order.fields["payment_status"] = "authorized"
+
+    def capture(self, order_id: int) -> None:
+        """Take the money that was authorized for an order."""
+        with self._lock:
+            order = self.orders[order_id]
+            Payments(order, self._numbers, self.switches).capture()
+            order.fields["payment_status"] = "captured"
+            if self.switches.captures == "move_date":
+                self._restamp(order, None)
+
+    def void_payments(self, order_id: int) -> None:
+        """Give up the money for an order: it is Awaiting Payment again."""
+        with self._lock:
+            order = self._change_status(order_id, OrderStatus.AWAITING_PAYMENT, None)
+            Payments(order, self._numbers, self.switches).void()
+            order.fields["payment_status"] = "void"
 
     def set_status(self, order_id: int, status: OrderStatus, *, at: datetime | None = None) -> None:
         """Put an order into a status by hand."""
@@ -173,11 +204,17 @@ class Store:
             order = self.orders[order_id]
             moment = self._moment(at)
             number = self._numbers.next("refund")
-            self.refunds.append(refund_json(number, order, refund, rfc3339(moment)))
+            self.refunds.append(refund_json(number, order, refund, rfc3339(moment), self.switches))
             if refund.restock:
                 self.catalogue.move(_returned(order, refund), 1)
             self._after_refund(order, moment, refund.status or self._refunded_status(order))
             return number
+
+    def decline_refund(self, refund_id: int) -> None:
+        """Let the payment of a refund be declined after all; the record says so, and nothing else does."""
+        with self._lock:
+            for payment in next(row for row in self.refunds if row["id"] == refund_id)["payments"]:
+                payment |= {"is_declined": True, "declined_message": "Declined by the gateway"}
 
     def archive(self, order_id: int, *, at: datetime | None = None) -> None:
         """Archive (delete) an order."""
@@ -299,32 +336,18 @@ class Store:
             self.catalogue.move(order.lines, -1)
             order.holds_stock = True
         if status not in _UNPAID and not order.transactions:
-            order.transactions = list(self._transactions(order))
+            self._take(order, "purchase")
+
+    def _take(self, order: StoredOrder, event: str) -> None:
+        """Let all that is due for an order be paid, or promised, by the way of paying that it names."""
+        owed = Payments(order, self._numbers, self.switches)
+        owed.redeem()
+        owed.add(event, owed.rest)
 
     def _release(self, order: StoredOrder) -> None:
         if order.holds_stock:
             self.catalogue.move(order.lines, 1)
             order.holds_stock = False
-
-    def _transactions(self, order: StoredOrder) -> Iterator[Json]:
-        for method, amount in paid_amounts(order).items():
-            if amount:
-                yield {
-                    "id": self._numbers.next("transaction"),
-                    "order_id": str(order.id),
-                    "event": "purchase",
-                    "method": method,
-                    "amount": amount,
-                    "currency": order.fields.get("default_currency_code", self.currency),
-                    "gateway": "bigcommerce_payments",
-                    "gateway_transaction_id": None,
-                    "status": "ok",
-                    "test": False,
-                    "fraud_review": False,
-                    "reference_transaction_id": None,
-                    "payment_method_id": "bigcommerce_payments.card",
-                    "date_created": rfc3339(order.modified),
-                }
 
     def _refunded_status(self, order: StoredOrder) -> OrderStatus:
         refunded = sum(Decimal(each["total_amount"]) for each in self.refunds if each["order_id"] == order.id)
@@ -342,7 +365,7 @@ def _stamp_of(entry: tuple[float, int]) -> float:
 
 
 def _payment_status(status: OrderStatus, method: str) -> str:
-    if method.strip().lower() in _OFFLINE:
+    if method.strip().lower() in OFFLINE:
         return ""
     return _PAYMENT_STATUS.get(status, "captured")
 

@@ -349,8 +349,15 @@ def _refunds(world: World, call: Call) -> Answer:
         and (ids is None or row["id"] in ids)
         and (not least or row["created"] >= least)
         and (not most or row["created"] <= most)
+        and _is_listed(world, row)
     ]
     return _refund_page(world, call, rows)
+
+
+def _is_listed(world: World, refund: Json) -> bool:
+    """Whether the list of refunds has caught up with one."""
+    lag = world.switches.refund_lag_seconds
+    return not lag or (world.clock() - datetime.fromisoformat(refund["created"])).total_seconds() >= lag
 
 
 def _order_refunds(world: World, call: Call) -> Answer:

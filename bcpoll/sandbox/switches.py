@@ -40,10 +40,17 @@ class Switches:
     """Whether a line's wrapping cost is for the line or for each unit of it."""
     tenders: Literal["leave_total", "lower_total"] = "leave_total"
     """Whether gift certificates and store credit lower `total_inc_tax`."""
+    redeemed: Literal["in_transactions", "left_out"] = "in_transactions"
+    """Whether gift certificates and store credit that pay for an order are among its transactions."""
 
     # BigCommerce: what moves an order's modification time.
     refunds: Literal["move_date", "leave_date"] = "move_date"
     """A refund that changes the status moves the date all the same."""
+    refund_amounts: Literal["with_tax", "without_tax"] = "with_tax"
+    """How a refund states what was asked for a charge."""
+    refund_lag_seconds: int = 0
+    """How long a refund stays out of the list of refunds."""
+    captures: Literal["move_date", "leave_date"] = "move_date"
     archiving: Literal["moves_date", "leaves_date"] = "moves_date"
 
     # The POS: sales.
@@ -87,6 +94,14 @@ class Switches:
     amounts: Literal["number", "text"] = "number"
     user_agent: Literal["optional", "required"] = "optional"
     largest_page: int = 500
+
+    # The POS: logging in by OAuth.
+    refreshed_access: Literal["dies", "lives"] = "dies"
+    """Whether the access token of before a refresh stops working at once."""
+    refused_grant: Literal["400", "401", "403", "422"] = "400"
+    """How the token endpoint refuses a code or a refresh token."""
+    denial: Literal["with_state", "without_state"] = "with_state"
+    """What the browser brings back where somebody did not let the application in."""
 
 
 def choices() -> Mapping[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ Owns the joining of the pieces; `app` answers requests with them. Must not hold 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from bcpoll.sandbox.calls import Clock, utc_now
@@ -35,16 +36,41 @@ POS_SCOPES = frozenset(
 
 @dataclass(slots=True)
 class Tokens:
-    """What the two sides accept as credentials. The OAuth members belong to the POS's token endpoint."""
+    """What the two sides accept as credentials. The POS's is a personal token until somebody logs in by OAuth."""
 
     store: str = "store-token"
     pos: str = "pos-token"
     client_id: str = "client"
     client_secret: str = "client-secret"  # noqa: S105 - made up
-    code: str = "authorization-code"
+    denies: bool = False
+    """Whether whoever is asked at the login page says no."""
+    code: str = ""
+    """What the last login gave, as long as it was not used."""
+    redirect_url: str = ""
+    granted: frozenset[str] | None = None
+    """The scopes of the last login; None for a personal token, which has all."""
     refresh: str = "refresh-token"
+    life: timedelta = timedelta(days=1)
+    """How long an access token of the token endpoint lives."""
+    ends: dict[str, datetime] = field(default_factory=dict)
+    """When the access tokens end that the token endpoint gave out and that still let in."""
+    codes: int = 0
     issued: int = 0
-    """How many tokens the endpoint gave out."""
+    """How many codes and pairs were given out."""
+
+    def rotate(self, now: datetime, *, old_lives: bool) -> None:
+        """Put a new pair in place of the one before."""
+        if not old_lives:
+            self.ends.clear()
+        self.issued += 1
+        self.pos, self.refresh = f"access-{self.issued}-of-the-sandbox", f"refresh-{self.issued}-of-the-sandbox"
+        self.ends[self.pos] = now + self.life
+
+    def let_in(self, authorization: str, now: datetime) -> bool:
+        """Whether the POS takes this `Authorization` header."""
+        token = authorization.removeprefix("Bearer ")
+        is_known = authorization.startswith("Bearer ") and (token == self.pos or token in self.ends)
+        return is_known and (token not in self.ends or now < self.ends[token])
 
 
 @dataclass
@@ -67,6 +93,7 @@ class World:
     def __post_init__(self) -> None:
         self.store_window = Window(lambda: self.clock())
         self.pos_window = Window(lambda: self.clock())
+        self.token_window = Window(lambda: self.clock())
 
     @property
     def clock(self) -> Clock:

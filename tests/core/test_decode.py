@@ -20,7 +20,7 @@ from builders import (
     read,
 )
 
-from bcpoll.core.decode import decode_head, decode_order, order_id_of
+from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
 from bcpoll.core.money import ZERO
 from bcpoll.core.order import Address, Cost, Delivery, Destination, Discount, Json, LineKind
 from bcpoll.core.rejected import Reason, Rejected
@@ -93,6 +93,7 @@ def test_a_head_without_a_member_is_set_aside_by_its_name(name: str) -> None:
         ("id", "abc", "'abc'"),
         ("id", None, "None"),
         ("id", -1, "-1"),
+        ("id", 0, "0"),
         ("id", True, "True"),
         ("id", 10**400, "1000"),
         ("status_id", -1, "-1"),
@@ -120,10 +121,13 @@ def test_a_head_of_the_wrong_type_is_set_aside_with_name_and_value(name: str, va
 
 
 @pytest.mark.parametrize(
-    ("value", "order_id"), [(7, 7), (0, 0), (-7, 0), (True, 0), ("7", 0), (None, 0), (10**13, 0), ([7], 0)]
+    ("value", "order_id"),
+    [(7, 7), (0, 0), (-7, 0), (True, 0), ("7", 7), (Decimal("7.0"), 7), ("x", 0), (None, 0), (10**13, 0), ([7], 0)],
 )
 def test_an_order_id_is_told_as_far_as_it_can_be_read(value: Any, order_id: int) -> None:
     assert order_id_of({"id": value}) == order_id
+    head = decode_head(an_order(id=value))
+    assert (head.id if isinstance(head, Head) else head.order_id) == order_id
 
 
 def test_an_order_without_an_id_has_the_number_zero() -> None:

@@ -1,7 +1,9 @@
 """Golden cases: for each order under tests/golden, the sale and the plan as text for a reader.
 
 A case is a folder with `order.json`, as BigCommerce sends it, and `expected.txt`. Where the POS already holds something
-for the order, `before.json` is the order as it was when that was written; `settings.json` names settings that differ
+for the order, `before.json` is the order as it was when that was written; `refunds.json` holds what the store tells of
+refunds of it, of which those in `booked.json`, by id, are booked already; `transactions.json` holds what it tells of
+how the order was paid; `settings.json` names settings that differ
 from the defaults. `pytest --update-golden` rewrites the expected texts: review the difference.
 """
 
@@ -14,24 +16,41 @@ from typing import Any
 import pytest
 from builders import NOTHING_KNOWN, STORE, a_policy, a_shop
 
-from bcpoll.core.decode import Head, decode_head, decode_order
-from bcpoll.core.money import amount_text
-from bcpoll.core.order import Json
+from bcpoll.core.decode import Head, decode_head, decode_order, decode_refund, decode_transactions
+from bcpoll.core.money import amount_text, total
+from bcpoll.core.order import Json, Refund
 from bcpoll.core.plan import after, plan
+from bcpoll.core.refunds import with_refunds
 from bcpoll.core.rejected import Rejected
-from bcpoll.core.sale import Applied, CreateSale, Desired, DesiredState, Plan, ProductDraft, Sale, SaleLine
-from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment, Mismatch, Policy, Unpaid
+from bcpoll.core.sale import (
+    Applied,
+    CreateRefund,
+    CreateSale,
+    DeclinedRefund,
+    Desired,
+    DesiredState,
+    Plan,
+    ProductDraft,
+    Refunded,
+    RefundSale,
+    Sale,
+    SaleLine,
+)
+from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment, Mismatch, Policy, Refunds, Unpaid
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.translate import is_wanted, not_wanted, translate
 
 CASES = sorted(path.parent for path in Path(__file__).parents[1].glob("golden/*/order.json"))
 SHOP = a_shop()
 TAX_NAMES = {tax.id: tax.name for tax in SHOP.taxes}
+_NONE = Refunded()
 CHOICES: dict[str, Any] = {
     "cancelled_unseen": CancelledUnseen,
     "edits": Edits,
     "fulfillment": Fulfillment,
     "mismatch": Mismatch,
+    "refunds": Refunds,
+    "restock_refunds": bool,
     "unpaid": Unpaid,
 }
 
@@ -50,7 +69,8 @@ def test_every_status_is_among_the_cases() -> None:
 
 
 def test_cases_have_no_files_but_their_own() -> None:
-    known = {"order.json", "before.json", "settings.json", "expected.txt"}
+    told = {"refunds.json", "booked.json", "transactions.json"}
+    known = {"order.json", "before.json", "settings.json", "expected.txt"} | told
     assert {path.name for case in CASES for path in case.iterdir()} <= known
     assert {path.parent for path in CASES[0].parent.glob("*/*")} == set(CASES)
 
@@ -68,14 +88,22 @@ def _policy(case: Path) -> Policy:
     return a_policy(**{name: CHOICES[name](value) for name, value in settings.items()})
 
 
-def _fate(raw: Json, policy: Policy) -> tuple[Head | None, Desired | Rejected]:
+def _fate(
+    raw: Json, policy: Policy, refunds: Sequence[Refund | Rejected] = (), transactions: Sequence[Json] | None = None
+) -> tuple[Head | None, Desired | Rejected]:
     head = decode_head(raw)
     if isinstance(head, Rejected):
         return None, head
     if not is_wanted(head, policy):
         return head, not_wanted(head.id)
     order = decode_order(raw, head)
-    return head, order if isinstance(order, Rejected) else translate(order, SHOP, policy, NOTHING_KNOWN)
+    told = None if transactions is None else decode_transactions(transactions, head.id)
+    if isinstance(order, Rejected) or isinstance(told, Rejected):
+        return head, order if isinstance(order, Rejected) else told
+    desired = translate(order, SHOP, policy, NOTHING_KNOWN, transactions=told)
+    if isinstance(desired, Rejected):
+        return head, desired
+    return head, with_refunds(desired, order, refunds, shop=SHOP, policy=policy, known=NOTHING_KNOWN)
 
 
 def _applied(case: Path, policy: Policy) -> Applied | None:
@@ -91,8 +119,29 @@ def _applied(case: Path, policy: Policy) -> Applied | None:
     return applied
 
 
-def _plan(desired: Desired, applied: Applied, policy: Policy) -> Plan:
-    return plan(desired, applied, store_hash=STORE, policy=policy)
+def _plan(desired: Desired, applied: Applied, policy: Policy, refunded: Refunded = _NONE) -> Plan:
+    return plan(desired, applied, store_hash=STORE, policy=policy, refunded=refunded)
+
+
+def _refunds(case: Path, *, booked: bool) -> list[Refund | Rejected]:
+    """The refunds of the order, decoded: those that are booked, or those that wait."""
+    ids = _load(case, "booked.json") or []
+    return [decode_refund(raw) for raw in _load(case, "refunds.json") or [] if (raw["id"] in ids) is booked]
+
+
+def _refunded(case: Path, raw: Json, policy: Policy) -> Refunded:
+    """What the ledger says of the refunds that are booked."""
+    _, desired = _fate(raw, policy, _refunds(case, booked=True))
+    sales = [one for one in desired.refunds if isinstance(one, RefundSale)] if isinstance(desired, Desired) else []
+    units = {line.line_id: 0 for one in sales for line in one.returned}
+    for line in (line for one in sales for line in one.returned):
+        units[line.line_id] += line.units
+    return Refunded(
+        total=total(one.total for one in sales),
+        units=units,
+        is_booked=bool(sales),
+        is_known=bool(_load(case, "refunds.json")),
+    )
 
 
 # --- how it is told --------------------------------------------------------------------------------------------------
@@ -100,8 +149,9 @@ def _plan(desired: Desired, applied: Applied, policy: Policy) -> Plan:
 
 def _told(case: Path) -> Iterator[str]:
     raw, policy = _load(case, "order.json"), _policy(case)
-    head, desired = _fate(raw, policy)
-    applied = _applied(case, policy)
+    transactions = _load(case, "transactions.json") or None
+    head, desired = _fate(raw, policy, _refunds(case, booked=False), transactions)
+    applied, refunded = _applied(case, policy), _refunded(case, raw, policy)
     yield f"order {raw['id']}, {head.status.title if head else raw['status']}"
     if head:
         yield f"created {head.created_at:%Y-%m-%d %H:%M} UTC"
@@ -109,6 +159,8 @@ def _told(case: Path) -> Iterator[str]:
         yield f'setting {name} = "{value}"'
     if applied:
         yield f"before: {applied.state}, {applied.total} as sale {applied.sale_id}"
+    if refunded.is_booked:
+        yield f"refunds booked before: {refunded.total}"
     yield ""
     if isinstance(desired, Rejected):
         yield from _told_rejected(desired)
@@ -117,7 +169,9 @@ def _told(case: Path) -> Iterator[str]:
         yield "not imported"
     else:
         yield from _told_sale(desired.sale, desired)
-    todo = _plan(desired, applied or Applied(order_id=desired.order_id), policy)
+    for refund in desired.refunds:
+        yield from _told_refund(refund)
+    todo = _plan(desired, applied or Applied(order_id=desired.order_id), policy, refunded)
     if any(isinstance(action, CreateSale) for action in todo.actions):
         yield from _told_products(desired.products)
     yield from _told_plan(todo)
@@ -132,8 +186,8 @@ def _told_rejected(rejected: Rejected) -> Iterator[str]:
 
 def _told_sale(sale: Sale, desired: Desired) -> Iterator[str]:
     digits = SHOP.currency.digits
-    total, tax = amount_text(sale.total, digits), amount_text(sale.tax, digits)
-    yield f"{_STATES[desired.state]}: total {total} {SHOP.currency.code}, tax {tax}"
+    amount, tax = amount_text(sale.total, digits), amount_text(sale.tax, digits)
+    yield f"{_STATES[desired.state]}: total {amount} {SHOP.currency.code}, tax {tax}"
     attributes = f" ({', '.join(sale.attributes)})" if sale.attributes else ""
     yield f"sale {sale.state}{attributes} at register {sale.register.name}"
     yield from _section(
@@ -146,6 +200,26 @@ def _told_sale(sale: Sale, desired: Desired) -> Iterator[str]:
     yield from _section("buyer", [f"{buyer.key}, customer code {buyer.code}"] if buyer else ["nobody"])
     if sale.ship_to:
         yield from _section("ship to", [f"{sale.ship_to.street_1}, {sale.ship_to.city}"])
+    yield from _section("note", sale.note.splitlines())
+
+
+def _told_refund(refund: RefundSale | DeclinedRefund | Rejected) -> Iterator[str]:
+    yield ""
+    if isinstance(refund, Rejected):
+        yield "refund"
+        yield from _told_rejected(refund)
+        return
+    if isinstance(refund, DeclinedRefund):
+        yield f"refund {refund.refund_id}: nothing to book"
+        return
+    sale, digits = refund.sale, SHOP.currency.digits
+    amount, tax = amount_text(sale.total, digits), amount_text(sale.tax, digits)
+    yield f"refund {refund.refund_id} of {sale.date:%Y-%m-%d}: total {amount} {SHOP.currency.code}, tax {tax}"
+    rows = [_line(line) for line in sale.lines]
+    yield from _section("lines given back", _table(rows, titles=_LINE_TITLES, numbers=frozenset({1, 2, 3})))
+    paid = [(pay.type_id, str(pay.amount)) for pay in sale.payments]
+    yield from _section("payments given back", _table(paid, numbers=frozenset({1})))
+    yield from _section("goods that come back", [f"{count} {code}" for code, count in refund.goods])
     yield from _section("note", sale.note.splitlines())
 
 
@@ -183,6 +257,8 @@ def _told_plan(todo: Plan) -> Iterator[str]:
 
 
 def _revision(action: object) -> str:
+    if isinstance(action, CreateRefund):
+        return f", refund {action.refund.refund_id}" + ("" if action.restocks else ", goods taken out of stock again")
     return f", revision {action.revision}, becomes {action.becomes}" if isinstance(action, CreateSale) else ""
 
 

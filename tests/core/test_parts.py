@@ -273,6 +273,20 @@ def test_shipping_may_be_stated_with_the_tax_that_its_coupon_left(inclusive: boo
     assert rows(parts_of(raw | stated)) == [*lines, ("Shipping", "5.50", "0.50")]
 
 
+@MODES
+def test_many_lines_do_not_hide_which_tax_shipping_is_stated_with(inclusive: bool) -> None:  # noqa: FBT001
+    """What rounding may cost grows with the lines, but a reading that needs none of that comes first."""
+    cost, coupon = ("11.00", "5.50") if inclusive else ("10.00", "5.00")
+    stated = {"shipping_cost_tax": "0.5000", "shipping_cost_inc_tax": "11.0000" if inclusive else "10.5000"}
+    lines = numbered(*(a_line(price="22.00", rate="0.10", inclusive=inclusive) for _ in range(52)))
+    raw = an_order(
+        *lines, shipping=(cost, "0.10"), coupon_rest=coupon, rest_tax="0.50", inclusive=inclusive, items_total=52
+    )
+    sold = rows(parts_of(raw | stated))
+    assert sold[-1] == ("Shipping", "5.50", "0.50")
+    assert len({*sold[:-1]}) == 1
+
+
 def test_shipping_that_already_is_net_of_its_coupon_is_left_alone() -> None:
     raw = an_order(shipping="3.00") | {"coupon_discount": "2.0000"}
     assert rows(parts_of(raw))[1] == ("Shipping", "3.00", "0.00")
@@ -455,7 +469,8 @@ def test_cents_left_over_go_where_rounding_took_most(amounts: list[str], whole: 
 def test_a_gap_names_both_sums() -> None:
     raw = an_order(a_line(price="100.00", rate="0.10")) | {"total_ex_tax": "90.0000", "total_inc_tax": "100.0000"}
     assert str(gap_of(raw)) == (
-        "order total 100.00 (tax 10.00), parts add up to 110.00 (tax 10.00), difference -10.00 in total"
+        "order total 100.00 (tax 10.00), parts add up to 110.00 (tax 10.00), difference -10.00 in total:"
+        " look at the tax"
     )
 
 
@@ -490,7 +505,8 @@ def test_an_order_without_tax_has_none_in_what_was_paid_for_its_lines() -> None:
     raw = an_order(a_line(price="361.95")) | {"total_tax": "0.0000"}
     line = a_line(price="361.95") | {"total_ex_tax": "336.3200"}
     assert str(gap_of(raw | {"products": [line]})) == (
-        "order total 361.95 (tax 0.00), parts add up to 361.95 (tax 25.63), difference -25.63 in tax"
+        "order total 361.95 (tax 0.00), parts add up to 361.95 (tax 25.63), difference -25.63 in tax:"
+        ' look at the tax on the line "Mug" (MUG-BLUE)'
     )
 
 
@@ -524,6 +540,48 @@ def test_a_line_that_cannot_be_one_of_a_sale_is_a_gap(changes: Json) -> None:
     line = a_line() | changes
     sums = {"total_inc_tax": line["discounted_total_inc_tax"], "total_tax": line["total_tax"]}
     assert isinstance(gap_of(an_order(line) | sums), Gap)
+
+
+MUG_AND_CUP = numbered(
+    a_line("MUG", "10.00", name="Mug", rate="0.10", off=[a_discount("1.50", "SPRING")]),
+    a_line("CUP", "7.00", name="Cup", off=[a_discount("0.75", None, "Bulk")]),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "off", "suspects"),
+    [
+        pytest.param({"shipping": "4.40"}, "-4.40", ("the shipping",), id="a charge that the total leaves out"),
+        pytest.param({"shipping": ("4.00", "0.10")}, "4.40", ("the shipping",), id="a charge that is in it twice"),
+        pytest.param({"fees": [("Levy", "0.28")]}, "0.28", ('the fee "Levy"',), id="a fee"),
+        pytest.param({}, "1.50", ("the coupon SPRING",), id="a coupon that is in no total"),
+        pytest.param({}, "0.75", ('the discount "Bulk"',), id="a discount that is in no total"),
+        pytest.param({}, "-0.85", ("the tax",), id="the tax"),
+        pytest.param({}, "6.25", ('the line "Cup" (CUP)',), id="a line"),
+        pytest.param({"store_credit_amount": "3.00"}, "3.30", (), id="nothing"),
+        pytest.param({"shipping": "2.00", "handling": "2.00"}, "2.00", ("the shipping", "the handling"), id="either"),
+    ],
+)
+def test_a_gap_names_the_part_that_comes_to_the_difference(changes: Json, off: str, suspects: tuple[str, ...]) -> None:
+    raw = an_order(*MUG_AND_CUP, **changes)
+    changed = raw | {name: str(Decimal(raw[name]) + Decimal(off)) for name in ("total_inc_tax", "total_ex_tax")}
+    assert gap_of(changed).suspects == suspects
+
+
+def test_a_gap_that_many_parts_could_explain_names_none() -> None:
+    raw = an_order(*numbered(*(a_line(price="5.00", name=f"Mug {number}") for number in range(4))))
+    assert gap_of(raw | {"total_inc_tax": "15.0000", "total_ex_tax": "15.0000"}).suspects == ()
+
+
+def test_a_gap_over_a_line_that_cannot_be_sold_names_that_line() -> None:
+    gap = gap_of(an_order(a_line() | {"quantity": 0}))
+    assert gap.suspects == ('the line "Mug" (MUG-BLUE)',)
+
+
+def test_parts_that_add_up_say_so_in_figures() -> None:
+    check = parts_of(an_order(a_line(price="100.00", rate="0.10"))).check
+    assert (check.holds, check.difference) == (True, 0)
+    assert str(check) == "order total 110.00 (tax 10.00), and its parts add up to that"
 
 
 # --- closing the gap -------------------------------------------------------------------------------------------------

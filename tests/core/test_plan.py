@@ -6,23 +6,45 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import STORE, a_line, a_policy, a_status, an_order, desired_of
+from builders import (
+    STORE,
+    a_line,
+    a_policy,
+    a_refund,
+    a_refund_payment,
+    a_returned,
+    a_status,
+    an_order,
+    desired_of,
+    refunded_of,
+)
 
-from bcpoll.core.plan import LIFE_CYCLE, Step, after, plan, sale_id, taken_over, without_fulfillment
+from bcpoll.core.plan import (
+    LIFE_CYCLE,
+    Step,
+    after,
+    plan,
+    refund_sale_id,
+    sale_id,
+    taken_over,
+    without_fulfillment,
+)
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import (
     Applied,
     AppliedState,
+    CreateRefund,
     CreateSale,
     Desired,
     DesiredState,
     FulfillSale,
     Plan,
+    Refunded,
     SaleState,
     SettleSale,
     VoidSale,
 )
-from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment
+from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment, Refunds
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.translate import not_wanted
 
@@ -345,3 +367,178 @@ def test_otherwise_nothing_is_taken_over(before: AppliedState, desired: DesiredS
     known = applied(before) if before is AppliedState.PAID else applied(before, content="")
 
     assert taken_over(known, WANTED[desired]) is known
+
+
+# --- refunds ---------------------------------------------------------------------------------------------------------
+
+THREE_MUGS = an_order(a_line(price="10.00", quantity=3), **a_status(OrderStatus.SHIPPED))
+
+
+def a_return(number: int = 31, units: int = 1, **changes: Any) -> Any:
+    return a_refund(a_returned(units=units), total=10 * units, id=number, **changes)
+
+
+def planned_refunds(
+    *told: Any, raw: Any = THREE_MUGS, state: AppliedState = PAID, refunded: Refunded | None = None, **policy: Any
+) -> Plan:
+    """The plan for an order over 30.00 with refunds that wait."""
+    given, choices = applied(state, total=Decimal("30.00")), a_policy(**policy)
+    desired = refunded_of(raw, *told, policy=choices)
+    known = refunded or Refunded(is_known=bool(told))
+    # What was applied had the same content as what is desired now, unless the order was edited.
+    given = replace(given, content=desired_of(THREE_MUGS).content) if given.sale_id else given
+    return plan(desired, given, store_hash=STORE, policy=choices, refunded=known)
+
+
+def booked(total: str, **members: Any) -> Refunded:
+    return Refunded(total=Decimal(total), is_booked=True, is_known=True, **members)
+
+
+def test_a_refund_gets_a_sale_of_its_own_once_the_order_s_stands() -> None:
+    told = planned_refunds(a_return(31), a_return(32, 2))
+    assert [type(action) for action in told.actions] == [CreateRefund, CreateRefund]
+    assert [action.sale_id for action in told.actions] == [refund_sale_id(STORE, 31), refund_sale_id(STORE, 32)]
+    assert told.notice is None
+    assert all(isinstance(action, CreateRefund) and action.restocks for action in told.actions)
+
+
+def test_the_id_of_a_refund_s_sale_never_changes() -> None:
+    namespace = uuid.UUID("6f2d9c1e-0b5a-5c57-9a3f-2f1f6b8d4a10")
+    assert refund_sale_id("abc123", 31) == str(uuid.uuid5(namespace, "bigcommerce:abc123:refund:31"))
+
+
+def test_a_new_order_s_refund_comes_after_its_sale() -> None:
+    told = planned_refunds(a_return(), state=NOTHING)
+    assert [type(action) for action in told.actions] == [CreateSale, CreateRefund]
+
+
+def test_goods_that_are_not_to_be_stock_again_are_taken_out() -> None:
+    (action,) = planned_refunds(a_return(), restock_refunds=False).actions
+    assert isinstance(action, CreateRefund)
+    assert not action.restocks
+    assert action.sale.total == Decimal("-10.00")
+
+
+def test_a_refund_leaves_the_order_s_own_sale_as_it_was() -> None:
+    (action,) = planned_refunds(a_return()).actions
+    before = applied(PAID)
+    assert after(before, action, CONTENT) is before
+
+
+def test_a_declined_refund_is_noted_and_nothing_else() -> None:
+    told = planned_refunds(a_return(payments=[a_refund_payment("10.00", declined=True)]))
+    assert (told.actions, told.notice, told.declined) == ((), None, (31,))
+
+
+def test_refunds_that_are_ignored_are_nobody_s() -> None:
+    raw = THREE_MUGS | a_status(OrderStatus.REFUNDED)
+    told = planned_refunds(raw=raw, refunded=booked("10.00"), refunds=Refunds.IGNORE)
+    assert (told.actions, told.notice) == ((), None)
+
+
+@pytest.mark.parametrize("status", [OrderStatus.CANCELLED, OrderStatus.DECLINED])
+def test_the_refund_of_an_order_that_is_voided_waits(status: OrderStatus) -> None:
+    told = planned_refunds(a_return(), raw=THREE_MUGS | a_status(status))
+    assert [type(action) for action in told.actions] == [VoidSale]
+    assert told.notice is None
+    assert planned_refunds(a_return(), raw=THREE_MUGS | a_status(status), state=VOIDED).actions == ()
+
+
+def test_a_sale_whose_refunds_stand_is_not_voided() -> None:
+    told = planned_refunds(raw=THREE_MUGS | a_status(OrderStatus.CANCELLED), refunded=booked("10.00"))
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.reason is Reason.CANCELLED_AFTER_REFUND
+    assert told.notice.detail == f"sale {FIRST} over 30.00, refunds booked 10.00, waiting 0"
+
+
+FOUR_MUGS = an_order(a_line(price="10.00", quantity=4), **a_status(OrderStatus.SHIPPED))
+
+
+def test_a_sale_whose_refunds_stand_is_not_written_anew() -> None:
+    told = planned_refunds(a_return(32), raw=FOUR_MUGS, refunded=booked("10.00"))
+    assert told.actions == ()
+    assert told.notice is not None
+    assert (told.notice.reason, told.notice.detail[-13:]) == (Reason.EDITED_AFTER_REFUND, "waiting 10.00")
+
+
+def test_an_order_that_was_edited_and_then_refunded_gets_both() -> None:
+    told = planned_refunds(a_return(), raw=FOUR_MUGS)
+    assert [type(action) for action in told.actions] == [VoidSale, CreateSale, CreateRefund]
+
+
+def test_an_edit_that_is_just_the_refund_is_not_taken_for_both() -> None:
+    less = an_order(a_line(price="10.00", quantity=2), **a_status(OrderStatus.SHIPPED))
+    told = planned_refunds(a_return(), raw=less)
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.reason is Reason.EDITED_AFTER_REFUND
+
+
+def test_a_refund_that_may_be_of_the_lines_before_an_edit_is_left_to_a_person() -> None:
+    dearer = an_order(a_line(price="12.00", quantity=4), **a_status(OrderStatus.SHIPPED))
+    told = planned_refunds(a_return(), raw=dearer)
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.reason is Reason.EDITED_AFTER_REFUND
+
+
+def test_the_refund_of_an_edit_for_review_waits() -> None:
+    told = planned_refunds(a_return(), raw=FOUR_MUGS, edits=Edits.REVIEW)
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.reason is Reason.EDITED
+    assert told.notice.detail.endswith("; refunds waiting 10.00")
+
+
+def test_a_payment_that_is_gone_keeps_no_refund_waiting() -> None:
+    told = planned_refunds(a_return(), raw=THREE_MUGS | a_status(OrderStatus.AWAITING_PAYMENT))
+    assert [type(action) for action in told.actions] == [CreateRefund]
+    assert told.notice is not None
+    assert told.notice.reason is Reason.UNPAID_AGAIN
+
+
+def test_refunds_never_exceed_what_was_sold() -> None:
+    told = planned_refunds(a_return(31, 2), a_return(32, 2), a_return(33), refunded=booked("0"))
+    assert [action.sale_id for action in told.actions] == [refund_sale_id(STORE, 31), refund_sale_id(STORE, 33)]
+    assert told.notice is not None
+    assert (told.notice.reason, told.notice.field) == (Reason.REFUND_EXCEEDS, "refunds.32")
+    assert told.notice.detail == "refund of 20.00, of the sale 10.00 are left"
+
+
+def test_what_was_booked_before_counts() -> None:
+    told = planned_refunds(a_return(), refunded=booked("25.00"))
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.detail == "refund of 10.00, of the sale 5.00 are left"
+
+
+def test_units_never_come_back_twice() -> None:
+    cheap = a_return(32, 2) | {"total_amount": "1.00", "payments": [a_refund_payment("1.00")]}
+    told = planned_refunds(cheap, refunded=booked("1.00", units={1: 2}))
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.detail == "4 units of line 1 returned, 3 sold"
+
+
+def test_an_unreadable_refund_does_not_hold_up_another() -> None:
+    told = planned_refunds(a_return(31, created="?"), a_return(32))
+    assert [action.sale_id for action in told.actions] == [refund_sale_id(STORE, 32)]
+    assert told.notice is not None
+    assert told.notice.field == "refunds.31.created"
+
+
+def test_a_refund_that_changed_after_booking_is_told() -> None:
+    told = planned_refunds(refunded=booked("10.00", changed=(31,)))
+    assert told.notice is not None
+    assert (told.notice.reason, told.notice.field) == (Reason.REFUND_CHANGED, "refunds.31")
+
+
+def test_a_status_of_refunded_without_a_record_is_told() -> None:
+    raw = THREE_MUGS | a_status(OrderStatus.REFUNDED)
+    told = planned_refunds(raw=raw)
+    assert told.actions == ()
+    assert told.notice is not None
+    assert told.notice.reason is Reason.REFUND_UNKNOWN
+    assert planned_refunds(raw=raw, refunded=Refunded(is_known=True)).notice is None
+    assert planned_refunds(raw=THREE_MUGS | a_status(OrderStatus.PARTIALLY_REFUNDED)).notice is None

@@ -1,13 +1,14 @@
 """Times as both APIs write them, in and out."""
 
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcpoll.core.times import iso, parse_time, rfc2822
+from bcpoll.core.times import day_begins, iso, parse_day, parse_time, rfc2822
 
 MOMENT = datetime(2017, 4, 20, 15, 32, tzinfo=UTC)
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -100,3 +101,28 @@ def test_the_pos_gets_a_time_in_utc_with_whole_seconds() -> None:
 def test_a_filter_gets_a_time_in_utc_with_whole_seconds() -> None:
     there = datetime(2017, 4, 20, 11, 32, 0, 999999, timezone(timedelta(hours=-4)))
     assert rfc2822(there) == "Thu, 20 Apr 2017 15:32:00 +0000"
+
+
+@pytest.mark.parametrize("text", ["2026-11-30", " 2026-11-30 "])
+def test_a_day_is_written_with_the_year_first(text: str) -> None:
+    assert parse_day(text) == date(2026, 11, 30)
+
+
+@pytest.mark.parametrize("text", ["", "30", "11/30/2026", "30.11.2026", "20261130", "2026-13-01", "2026-02-30", "now"])
+def test_what_could_be_another_day_or_is_none_is_refused(text: str) -> None:
+    assert parse_day(text) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "begins"),
+    [
+        (date(2026, 11, 30), "2026-11-30T06:00:00Z"),
+        (date(2026, 7, 1), "2026-07-01T05:00:00Z"),
+    ],
+)
+def test_a_day_begins_at_midnight_of_its_zone(day: date, begins: str) -> None:
+    assert iso(day_begins(day, ZoneInfo("America/Chicago"))) == begins
+
+
+def test_a_day_whose_midnight_the_clocks_skip_begins_with_its_first_moment() -> None:
+    assert iso(day_begins(date(2024, 3, 31), ZoneInfo("Asia/Beirut"))) == "2024-03-30T22:00:00Z"

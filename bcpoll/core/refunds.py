@@ -1,0 +1,488 @@
+"""Refunds: BigCommerce's record of what was given back becomes a refund sale, with quantities and payments below zero.
+
+Owns how a refund's amount and tax are spread over what comes back: products at what the order's line was paid per unit,
+charges on the products that they sell through, and everything that is only money on the refund product. The sale comes
+to the refund's own amount and tax to the cent, or there is a `Rejected`. When it is booked is `plan`'s to say.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from bcpoll.core.money import ZERO, amount_text, round_money, total
+from bcpoll.core.order import LineKind, Order, Refund, RefundItem, RefundKind, RefundPayment, code_key
+from bcpoll.core.parts import Gap, Part, Parts, apportion
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import (
+    DeclinedRefund,
+    Desired,
+    Payment,
+    ProductDraft,
+    RefundSale,
+    ReturnedLine,
+    Sale,
+    SaleLine,
+    SaleState,
+)
+from bcpoll.core.shop import Charge, KnownProducts, Policy, Shop
+from bcpoll.core.translate import CHARGE_NAMES, checked_parts, clipped, line_code, tax_id
+from bcpoll.core.units import Units, exact_units, units
+
+_CHARGES: Mapping[RefundKind, Charge] = MappingProxyType(
+    {
+        RefundKind.SHIPPING: Charge.SHIPPING,
+        RefundKind.HANDLING: Charge.HANDLING,
+        RefundKind.GIFT_WRAPPING: Charge.WRAPPING,
+        RefundKind.FEE: Charge.FEE,
+    }
+)
+
+_STORE_CREDIT = "storecredit"
+_GIFT_CERTIFICATE = "giftcertificate"
+
+_DIFFERENCE = "Difference to the items"
+
+_NOTE_LENGTH = 2000
+_LINE_NOTE_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """What is given back for one thing: units of an order line, a charge, or plain money (the refund product).
+
+    `paid` is positive for what the shopper gets; below zero it is kept back.
+    """
+
+    part: Part | None = None
+    charge: Charge | None = None
+    quantity: int = 1
+    paid: Decimal
+    tax: Decimal
+    note: str = ""
+
+
+def refund_content(refund: Refund | Rejected) -> str:
+    """Digest of what a refund gives back: the same record gives the same digest however its amounts are written."""
+    return hashlib.blake2b(repr(_plain(refund)).encode(), digest_size=12).hexdigest()
+
+
+def gives_nothing(refund: Refund) -> bool:
+    """Whether there is nothing to book: all payments were declined, or there was nothing to give back."""
+    if refund.payments:
+        return all(payment.is_declined for payment in refund.payments)
+    return not refund.total and not refund.items
+
+
+def with_refunds(
+    desired: Desired,
+    order: Order,
+    refunds: Sequence[Refund | Rejected],
+    *,
+    shop: Shop,
+    policy: Policy,
+    known: KnownProducts,
+) -> Desired:
+    """Add to what the POS should hold for an order what it should hold for refunds of it."""
+    parts = checked_parts(order, policy) if refunds else None
+    if desired.sale is None or parts is None or isinstance(parts, Gap):
+        return desired
+    origin = _Origin(order=order, parts=parts, sale=desired.sale, drafts=desired.products, shop=shop, policy=policy)
+    return replace(desired, refunds=tuple(_unambiguous(_translated(refund, origin), known) for refund in refunds))
+
+
+def refund_codes(refunds: Iterable[Refund | Rejected], policy: Policy) -> set[str]:
+    """The keys of the codes that refunds may need besides those of the order's sale, to look them up beforehand."""
+    kinds = {item.kind for refund in refunds if isinstance(refund, Refund) for item in refund.items}
+    charges = {_CHARGES[kind] for kind in kinds & _CHARGES.keys()}
+    is_more = any(isinstance(refund, Refund) and _is_more_than_items(refund) for refund in refunds)
+    return {code_key(policy.charges[charge]) for charge in charges | ({Charge.REFUND} if is_more else set())}
+
+
+def _is_more_than_items(refund: Refund) -> bool:
+    """Whether plain money is likely among what a refund gives back."""
+    is_money = any(item.kind is RefundKind.ORDER or item.adjustment for item in refund.items)
+    return is_money or refund.is_override or not refund.items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """The order that a refund is of, with all that its sale came from."""
+
+    order: Order
+    parts: Parts
+    sale: Sale
+    drafts: tuple[ProductDraft, ...]
+    shop: Shop
+    policy: Policy
+
+    def reject(self, reason: Reason, refund: Refund, field: str, detail: str) -> Rejected:
+        return Rejected(order_id=self.order.id, reason=reason, field=f"refunds.{refund.id}.{field}", detail=detail)
+
+    def part_of(self, line_id: int) -> Part | None:
+        return next((part for part in self.parts.parts if part.line and part.line.id == line_id), None)
+
+    def charged(self, charge: Charge) -> list[Part]:
+        return [part for part in self.parts.parts if part.charge is charge]
+
+
+def _translated(refund: Refund | Rejected, origin: _Origin) -> RefundSale | DeclinedRefund | Rejected:
+    if isinstance(refund, Rejected):
+        return refund
+    if gives_nothing(refund):
+        return DeclinedRefund(refund_id=refund.id)
+    accepted = _accepted(refund, origin)
+    if isinstance(accepted, Rejected):
+        return accepted
+    problem = _problem_of_items(accepted, origin)
+    if problem:
+        return problem
+    shares = _in_cents(accepted, origin)
+    if shares is None:
+        digits = origin.shop.currency.digits
+        detail = f"tax {amount_text(refund.tax, digits)} cannot be in a refund of {amount_text(refund.total, digits)}"
+        return origin.reject(Reason.REFUND_UNCLEAR, refund, "total_tax", detail)
+    return _refund_sale(accepted, shares, origin)
+
+
+def _accepted(refund: Refund, origin: _Origin) -> Refund | Rejected:
+    """The refund without its declined payments, if what was accepted can be said to the cent."""
+    digits = origin.shop.currency.digits
+    payments = tuple(payment for payment in refund.payments if not payment.is_declined)
+    given = round_money(total(payment.amount for payment in payments), digits)
+    stated = round_money(refund.total, digits)
+    # A second try after a declined one leaves both on record.
+    if given == stated:
+        return replace(refund, payments=payments)
+    is_plain_money = all(item.kind is RefundKind.ORDER for item in refund.items) and not refund.tax
+    if is_plain_money and refund.items and given < stated and len(payments) < len(refund.payments):
+        share = (replace(refund.items[0], amount=given, adjustment=ZERO),)
+        return replace(refund, payments=payments, total=given, items=share)
+    detail = f"payments of {amount_text(given, digits)} for a refund of {amount_text(stated, digits)}"
+    return origin.reject(Reason.REFUND_UNCLEAR, refund, "payments", detail)
+
+
+def _problem_of_items(refund: Refund, origin: _Origin) -> Rejected | None:
+    """What keeps the products of a refund from being returned: a line that the order has not, or too many units."""
+    for line_id, count in units_by_line(refund).items():
+        part = origin.part_of(line_id)
+        if part is None:
+            return origin.reject(Reason.REFUND_UNCLEAR, refund, "items", f"the order has no line {line_id}")
+        if count > part.quantity:
+            detail = f"{count} units of line {line_id} ({part.name}), of which {part.quantity} were sold"
+            return origin.reject(Reason.REFUND_EXCEEDS, refund, "items", detail)
+    return None
+
+
+def units_by_line(refund: Refund) -> dict[int, int]:
+    """The units that a refund names, by order line."""
+    counts: dict[int, int] = {}
+    for item in refund.items:
+        if item.quantity:
+            counts[item.item_id] = counts.get(item.item_id, 0) + item.quantity
+    return counts
+
+
+# --- shares ----------------------------------------------------------------------------------------------------------
+
+
+def _in_cents(refund: Refund, origin: _Origin) -> list[_Share] | None:
+    """The shares in whole cents, coming to the refund's amount and tax exactly; None where the tax fits nowhere."""
+    digits = origin.shop.currency.digits
+    cent = Decimal(1).scaleb(-digits)
+    stated, stated_tax = round_money(refund.total, digits), round_money(refund.tax, digits)
+    shares = _likeliest(refund, origin, cent)
+    slack = _slack(refund, shares, cent)
+    missing = stated - total(share.paid for share in shares)
+    if abs(missing) <= slack:
+        paid = apportion([share.paid for share in shares], stated, digits) if shares else []
+    else:
+        paid = [round_money(share.paid, digits) for share in shares]
+        shares = [*shares, _difference(refund)]
+        paid.append(stated - total(paid))
+    taxes = _taxes(shares, paid, stated_tax, slack, digits)
+    if taxes is None:
+        return None
+    return [replace(share, paid=p, tax=t) for share, p, t in zip(shares, paid, taxes, strict=True)]
+
+
+def _slack(refund: Refund, shares: Sequence[_Share], cent: Decimal) -> Decimal:
+    """How far rounding alone can carry a sum: half a cent for each unit. Amounts typed in by hand are exact."""
+    return ZERO if refund.is_override else max(cent, cent * sum(share.quantity for share in shares) / 2)
+
+
+def _difference(refund: Refund) -> _Share:
+    """What a refund gives or keeps back beyond its items: money only."""
+    note = "Amount set by hand" if refund.is_override else _DIFFERENCE if refund.items else "Money back"
+    return _Share(charge=Charge.REFUND, paid=ZERO, tax=ZERO, note=note)
+
+
+def _likeliest(refund: Refund, origin: _Origin, cent: Decimal) -> list[_Share]:
+    """The shares, with amounts for charges read with tax or without (not documented): whichever comes to the total."""
+    for with_tax in (True, False):
+        shares = list(_shares(refund, origin, with_tax=with_tax))
+        if abs(refund.total - total(share.paid for share in shares)) <= max(_slack(refund, shares, cent), cent):
+            return shares
+    return list(_shares(refund, origin, with_tax=True))
+
+
+def _shares(refund: Refund, origin: _Origin, *, with_tax: bool) -> Iterator[_Share]:
+    left = refund.total
+    unstated: list[RefundItem] = []
+    for item in refund.items:
+        if item.kind in _CHARGES and item.amount is None:
+            unstated.append(item)
+            continue
+        for share in _shares_of(item, refund, origin, with_tax=with_tax):
+            left -= share.paid
+            yield share
+    for item in unstated:
+        # A charge without an amount is given back whole, as far as the total goes.
+        paid = min(max(left, ZERO), total(part.paid for part in origin.charged(_CHARGES[item.kind])))
+        left -= paid
+        yield _of_charge(item, origin, paid, with_tax=True)
+
+
+def _shares_of(item: RefundItem, refund: Refund, origin: _Origin, *, with_tax: bool) -> Iterator[_Share]:
+    part = origin.part_of(item.item_id) if item.kind is RefundKind.PRODUCT else None
+    if part and item.quantity:
+        share = _of_part(part, item)
+        yield share
+        yield from _children(part, item, refund, origin)
+    elif item.kind in _CHARGES:
+        share = _of_charge(item, origin, item.amount or ZERO, with_tax=with_tax)
+        yield share
+    else:
+        share = _Share(charge=Charge.REFUND, paid=item.amount or ZERO, tax=ZERO, note=item.reason)
+        yield share
+    if item.adjustment:
+        rate = share.tax / share.paid if share.paid else ZERO
+        kept = item.adjustment
+        yield _Share(charge=Charge.REFUND, paid=kept, tax=kept * rate, note=f"Adjustment {item.reason}".strip())
+
+
+def _of_part(part: Part, item: RefundItem) -> _Share:
+    share = Decimal(item.quantity) / part.quantity
+    return _Share(part=part, quantity=item.quantity, paid=part.paid * share, tax=part.tax * share, note=item.reason)
+
+
+def _children(part: Part, item: RefundItem, refund: Refund, origin: _Origin) -> Iterator[_Share]:
+    """The parts of a bundle come back with it, unless the refund names them itself; they cost nothing."""
+    named = {other.item_id for other in refund.items if other.kind is RefundKind.PRODUCT}
+    for child in origin.parts.parts:
+        line = child.line
+        if line and part.line and line.parent_id == part.line.id and line.id not in named:
+            count = child.quantity * item.quantity // part.quantity
+            if count:
+                yield _of_part(child, replace(item, quantity=count, reason=f"Part of {part.name}"))
+
+
+def _of_charge(item: RefundItem, origin: _Origin, amount: Decimal, *, with_tax: bool) -> _Share:
+    charge = _CHARGES[item.kind]
+    parts = origin.charged(charge)
+    paid, tax = total(part.paid for part in parts), total(part.tax for part in parts)
+    net = paid - tax
+    if with_tax:
+        share = amount * tax / paid if paid else ZERO
+        return _Share(charge=charge, part=next(iter(parts), None), paid=amount, tax=share, note=item.reason)
+    share = amount * tax / net if net else ZERO
+    return _Share(charge=charge, part=next(iter(parts), None), paid=amount + share, tax=share, note=item.reason)
+
+
+def _taxes(
+    shares: Sequence[_Share], paid: Sequence[Decimal], stated: Decimal, slack: Decimal, digits: int
+) -> list[Decimal] | None:
+    """The tax in each share so that they come to the stated tax; None where it fits nowhere.
+
+    As the order had it, if that adds up; else what is missing is in the difference to the items; else it is spread over
+    all shares, as where the merchant typed in a tax of zero.
+    """
+    taxes = [share.tax for share in shares]
+    rounded = [round_money(tax, digits) for tax in taxes]
+    weights = taxes if any(taxes) else list(paid)
+    whole = total(weights)
+    tries = [
+        apportion(taxes, stated, digits) if taxes and abs(stated - total(taxes)) <= slack else None,
+        [*rounded[:-1], stated - total(rounded[:-1])] if shares and shares[-1].charge is Charge.REFUND else None,
+        apportion([stated * weight / whole for weight in weights], stated, digits) if whole else None,
+        [] if not shares and not stated else None,
+        [ZERO] * len(shares) if not stated else None,
+    ]
+    return next((found for found in tries if found is not None and _fits(found, paid, stated)), None)
+
+
+def _fits(taxes: Sequence[Decimal], paid: Sequence[Decimal], stated: Decimal) -> bool:
+    """Whether each tax can be in its amount. Where the refund takes tax in, its taxes may run against the amounts."""
+    return total(taxes) == stated and all(
+        abs(tax) <= abs(amount) and (tax * amount >= ZERO or stated < ZERO)
+        for tax, amount in zip(taxes, paid, strict=True)
+    )
+
+
+# --- the sale --------------------------------------------------------------------------------------------------------
+
+
+def _refund_sale(refund: Refund, shares: Sequence[_Share], origin: _Origin) -> RefundSale:
+    digits, sale = origin.shop.currency.digits, origin.sale
+    lines = _lines(shares, origin)
+    return RefundSale(
+        refund_id=refund.id,
+        sale=Sale(
+            order_id=origin.order.id,
+            state=SaleState.CLOSED,
+            attributes=(),
+            register=sale.register,
+            author_id=sale.author_id,
+            date=refund.created_at,
+            note=_note(refund, origin.order),
+            lines=lines,
+            payments=tuple(_payments(refund, origin)),
+            buyer=sale.buyer,
+            total=-round_money(refund.total, digits),
+            tax=-round_money(refund.tax, digits),
+        ),
+        returned=tuple(_returned(shares)),
+        goods=tuple(_goods(shares, origin.policy)),
+        products=tuple(_drafts(lines, origin)),
+        is_plain=all(share.note != _DIFFERENCE for share in shares),
+    )
+
+
+def _lines(shares: Sequence[_Share], origin: _Origin) -> tuple[SaleLine, ...]:
+    """Unit values per share; divided exactly where the small errors of many would add up to a cent."""
+    digits = origin.shop.currency.digits
+    rows = [units(abs(share.paid), _tax_in(share), share.quantity, digits) for share in shares]
+    if not _comes_to(shares, rows, digits):
+        rows = [exact_units(abs(share.paid), _tax_in(share), share.quantity) for share in shares]
+    return tuple(
+        SaleLine(
+            code=_code(share, origin.policy),
+            quantity=_sign(share) * row.quantity,
+            unit_price=row.price,
+            unit_tax=row.tax,
+            tax_id=_tax_of(share, origin.shop),
+            note=clipped(" ".join(share.note.split()), _LINE_NOTE_LENGTH),
+        )
+        for share, split in zip(shares, rows, strict=True)
+        for row in split
+    )
+
+
+def _sign(share: _Share) -> int:
+    """Returned goods and money back count below zero; what is kept back is sold, as it were."""
+    return 1 if share.paid < ZERO else -1
+
+
+def _tax_in(share: _Share) -> Decimal:
+    return -share.tax if share.paid < ZERO else share.tax
+
+
+def _comes_to(shares: Sequence[_Share], rows: Sequence[Sequence[Units]], digits: int) -> bool:
+    every = [(_sign(share), row) for share, split in zip(shares, rows, strict=True) for row in split]
+    paid = total(-sign * row.paid for sign, row in every)
+    tax = total(-sign * row.tax * row.quantity for sign, row in every)
+    return round_money(paid, digits) == total(share.paid for share in shares) and round_money(tax, digits) == total(
+        share.tax for share in shares
+    )
+
+
+def _code(share: _Share, policy: Policy) -> str:
+    line = share.part.line if share.part else None
+    return line_code(line, policy) if line else policy.charges[share.charge or Charge.REFUND]
+
+
+def _tax_of(share: _Share, shop: Shop) -> str:
+    """The POS tax that the order's own part was sold with, where both have tax; else the nearest by rate."""
+    if share.tax and share.part and share.part.tax:
+        return tax_id(share.part, shop)
+    return tax_id(Part(name="", quantity=1, paid=abs(share.paid), tax=abs(share.tax)), shop)
+
+
+def _returned(shares: Iterable[_Share]) -> Iterator[ReturnedLine]:
+    counts: dict[int, tuple[int, int]] = {}
+    for share in shares:
+        if share.part and share.part.line:
+            before, _ = counts.get(share.part.line.id, (0, 0))
+            counts[share.part.line.id] = (before + share.quantity, share.part.quantity)
+    for line_id, (count, ordered) in counts.items():
+        yield ReturnedLine(line_id=line_id, units=count, ordered=ordered)
+
+
+def _goods(shares: Iterable[_Share], policy: Policy) -> Iterator[tuple[str, int]]:
+    """Units by code of what can lie on a shelf."""
+    counts: dict[str, int] = {}
+    for share in shares:
+        line = share.part.line if share.part else None
+        if line and line.kind is not LineKind.GIFT_CERTIFICATE:
+            code = line_code(line, policy)
+            counts[code] = counts.get(code, 0) + share.quantity
+    yield from counts.items()
+
+
+def _drafts(lines: Iterable[SaleLine], origin: _Origin) -> Iterator[ProductDraft]:
+    """A draft per code: that of the order's sale, or one for a charge that the order did not have."""
+    drafts = {code_key(draft.code): draft for draft in origin.drafts}
+    names = {code_key(code): CHARGE_NAMES[charge] for charge, code in origin.policy.charges.items()}
+    for line in {code_key(line.code): line for line in lines}.values():
+        key = code_key(line.code)
+        yield drafts.get(key) or ProductDraft(
+            code=line.code, name=names[key], unit_price=ZERO, tax_id=line.tax_id, is_charge=True
+        )
+
+
+def _payments(refund: Refund, origin: _Origin) -> Iterator[Payment]:
+    """One payment per payment of the refund, below zero, by the tender that it went back to."""
+    for payment in refund.payments:
+        amount = round_money(payment.amount, origin.shop.currency.digits)
+        if amount:
+            yield Payment(type_id=_tender(payment, origin), amount=-amount)
+
+
+def _tender(payment: RefundPayment, origin: _Origin) -> str:
+    """The payment type: of store credit or gift certificates, else by the provider's name or the order's method."""
+    tenders = origin.shop.tenders
+    provider = "".join(filter(str.isalnum, payment.provider.lower()))
+    own = {_STORE_CREDIT: tenders.store_credit_id, _GIFT_CERTIFICATE: tenders.gift_certificate_id}
+    names = (payment.provider.strip().lower(), origin.order.payment_method.strip().lower())
+    mapped = next((tenders.by_method[name] for name in names if name in tenders.by_method), tenders.default_id)
+    return own.get(provider, mapped)
+
+
+def _note(refund: Refund, order: Order) -> str:
+    paragraphs = [f"Refund {refund.id} of BigCommerce order {order.id}"]
+    if refund.reason:
+        paragraphs.append(f"Reason: {refund.reason}")
+    return clipped("\n".join(paragraphs), _NOTE_LENGTH)
+
+
+def _unambiguous(
+    found: RefundSale | DeclinedRefund | Rejected, known: KnownProducts
+) -> RefundSale | DeclinedRefund | Rejected:
+    if not isinstance(found, RefundSale):
+        return found
+    codes = [line.code for line in found.sale.lines if len(known.get(code_key(line.code), ())) > 1]
+    if not codes:
+        return found
+    return Rejected(
+        order_id=found.sale.order_id,
+        reason=Reason.AMBIGUOUS_PRODUCT,
+        field=f"refunds.{found.refund_id}.sku",
+        detail=f"several products go by {codes[0]!r}",
+    )
+
+
+def _plain(refund: Refund | Rejected) -> object:
+    """A refund as plain values, amounts without superfluous zeros; payments count by what they gave back."""
+    if isinstance(refund, Rejected):
+        return (refund.reason.value, refund.field, refund.detail)
+    items = [
+        (item.kind.value, item.item_id, item.quantity, item.amount and _bare(item.amount), _bare(item.adjustment))
+        for item in refund.items
+    ]
+    payments = [(payment.provider, _bare(payment.amount), payment.is_declined) for payment in refund.payments]
+    return (refund.id, refund.order_id, _bare(refund.total), _bare(refund.tax), items, payments)
+
+
+def _bare(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
