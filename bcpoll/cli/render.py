@@ -14,16 +14,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bcpoll.apply import Planned
 from bcpoll.checkpoint import ReviewItem, ReviewState, Run
 from bcpoll.cli.words import counts_line
-from bcpoll.core.bodies import sale_body
-from bcpoll.core.order import Json, code_key
+from bcpoll.core.order import Json
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.core.sale import Action, CreateSale, FulfillSale, SettleSale, VoidSale
 from bcpoll.core.times import iso
-from bcpoll.cycle import Preview
-from bcpoll.resolve import sold_units
 
 
 def console() -> Console:
@@ -53,6 +48,21 @@ def show_text(text: str, *, style: str = "") -> None:
     """Print a text, folded between words where a terminal is too narrow for it."""
     _print(console(), Text(_harmless(text), style=style))
 
+
+def show_finding(mark: str, colour: str, subject: str, detail: str, remedy: str) -> None:
+    """Print one finding of a check: a mark, what it is about, what was found, and below it what to do."""
+    row = Table.grid(padding=(0, len(_GAP)))
+    row.add_column()
+    row.add_column(width=_SUBJECT)
+    row.add_column(overflow="fold")
+    row.add_row(Text(mark, style=colour), Text(subject), Text(_harmless(detail)))
+    if remedy:
+        row.add_row("", "", Text(_harmless(remedy), style="dim"))
+    _print(console(), row)
+
+
+# The longest subject of a check.
+_SUBJECT = 18
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -114,85 +124,6 @@ def _aligned(row: Sequence[str], columns: Sequence[str], widths: Sequence[int], 
     return _GAP.join(cells[:-1]).rstrip()
 
 
-# --- dry run ---------------------------------------------------------------------------------------------------------
-
-
-def show_preview(preview: Preview) -> None:
-    """What a pass would write, order by order, and its effect on money and stock."""
-    busy = [one for one in preview.planned if one.plan.actions]
-    if busy:
-        rows = [(one.order_id, _does(action), *_sums(action)) for one in busy for action in one.plan.actions]
-        show_table("Would be written", ("order", "action", "total", "tax"), rows, right=("order", "total", "tax"))
-        stock = [(code, f"{units:+d}") for code, units in _stock_effect(busy).items()]
-        if stock:
-            click.echo()
-            show_table("What it would do to the stock", ("code", "units"), stock, right=("units",))
-    else:
-        click.echo("Nothing would be written.")
-    if preview.rejected:
-        rejected = [(one.order_id, one.reason, _detail(one)) for one, _ in preview.rejected]
-        click.echo()
-        show_table("Would be set aside", ("order", "reason", "detail"), rejected, right=("order",), below="detail")
-
-
-def preview_json(preview: Preview) -> Json:
-    """The same as plain values, with the bodies that would be sent; ids that do not exist yet are named, not given."""
-    return {
-        "writes": [
-            {"order": one.order_id, "action": _does(action), "sale_id": action.sale_id, "body": _body(action)}
-            for one in preview.planned
-            for action in one.plan.actions
-        ],
-        "stock": _stock_effect(preview.planned),
-        "set_aside": [_rejected_json(rejected) for rejected, _ in preview.rejected],
-    }
-
-
-def _stock_effect(planned: Sequence[Planned]) -> dict[str, int]:
-    """Units by product code that new sales move; charges and custom products are not counted in stock."""
-    creations = [action for one in planned for action in one.plan.actions if isinstance(action, CreateSale)]
-    sold = sold_units(creations)
-    goods = {
-        draft.code for one in planned for draft in one.desired.products if draft.product_id and not draft.is_charge
-    }
-    return {code: -sold[code_key(code)] for code in sorted(goods) if sold.get(code_key(code))}
-
-
-def _does(action: Action) -> str:
-    match action:
-        case CreateSale():
-            return f"create sale, {action.sale.state}"
-        case SettleSale():
-            return "add payments"
-        case FulfillSale():
-            return "complete fulfilment"
-        case VoidSale():
-            return "void sale"
-
-
-def _sums(action: Action) -> tuple[object, object]:
-    return (action.sale.total, action.sale.tax) if isinstance(action, CreateSale | SettleSale) else ("", "")
-
-
-def _body(action: Action) -> Json | None:
-    """The body with codes and keys in place of the POS's ids for products and customers."""
-    if not isinstance(action, CreateSale):
-        return None
-    sale = action.sale
-    codes = {code_key(line.code): f"product {line.code}" for line in sale.lines}
-    return sale_body(sale, action.sale_id, sale.buyer.key if sale.buyer else None, codes)
-
-
-def _rejected_json(rejected: Rejected) -> Json:
-    return {
-        "order": rejected.order_id,
-        "reason": rejected.reason,
-        "field": rejected.field,
-        "detail": rejected.detail,
-        "hint": rejected.hint,
-    }
-
-
 # --- review ----------------------------------------------------------------------------------------------------------
 
 
@@ -210,7 +141,7 @@ def show_review(items: Sequence[ReviewItem], *, with_state: bool = False) -> Non
             item.reason,
             _when(item.first_at),
             _next_try(item),
-            _detail(item),
+            detail(item),
         )
         for item in items
     ]
@@ -241,7 +172,8 @@ def show_review_item(item: ReviewItem, payload: str) -> None:
 _ABOUT_A_MEMBER = frozenset({Reason.MISSING_MEMBER, Reason.WRONG_TYPE})
 
 
-def _detail(found: Rejected | ReviewItem) -> str:
+def detail(found: Rejected | ReviewItem) -> str:
+    """The detail of what is wrong with an order, with the member that it is about where it does not name it."""
     return f"{found.field}: {found.detail}" if found.reason in _ABOUT_A_MEMBER else found.detail
 
 

@@ -34,7 +34,10 @@ def _order_ids(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, .
 
 
 @click.command("run-once", epilog="Example: bcpoll run-once --dry-run --order 1042")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written and what that would do; write nothing.")
+@click.option(
+    "--bodies", is_flag=True, help="With --dry-run: print every request as well, names and addresses included."
+)
 @click.option(
     "--order", "orders", callback=_order_ids, multiple=True, metavar="ID", help="Only this order; may be repeated."
 )
@@ -45,7 +48,14 @@ def _order_ids(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, .
     help="Read what changed since then once more: 2026-11-01T00:00:00Z.",
 )
 @pass_options
-def run_once(options: Options, dry_run: bool, orders: tuple[int, ...], since: datetime | None) -> int:  # noqa: FBT001
+def run_once(
+    options: Options,
+    *,
+    dry_run: bool,
+    bodies: bool,
+    orders: tuple[int, ...],
+    since: datetime | None,
+) -> int:
     """Bring what changed since the last pass into the POS, once.
 
     Exit codes: 0 done, 3 done but orders were set aside, 75 stopped early and safe to run again, 69 the other side
@@ -54,11 +64,13 @@ def run_once(options: Options, dry_run: bool, orders: tuple[int, ...], since: da
     from bcpoll.cli import wiring
     from bcpoll.cycle import Scope
 
+    if bodies and not dry_run:
+        raise click.UsageError("--bodies goes with --dry-run.")
     settings = wiring.settings_of(options.config, options.environ)
     scope = Scope(order_ids=orders, since=since)
     with wiring.stopping_on_signals() as stop:
         if dry_run:
-            return _preview(options, settings, scope, stop)
+            return _preview(options, settings, scope, stop, bodies=bodies)
         report, requests = _pass(settings, scope, "run-once", stop)
     _tell(options, report, requests)
     return _SET_ASIDE if report.set_aside else 0
@@ -102,25 +114,30 @@ def _pass(
     with wiring.connected(settings, command=command, stop=stop) as connection:
         report = run_pass(connection.shell, scope)
         connection.warn_of_skew()
+        connection.warn_of_old_version()
         return report, connection.requests
 
 
-def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threading.Event) -> int:
+def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threading.Event, *, bodies: bool) -> int:
     """What a pass would do. The POS is asked for its names also where no order needs them, to try the settings out."""
-    from bcpoll.cli import render, wiring
+    from bcpoll.cli import dry_run, wiring
     from bcpoll.cycle import preview
+    from bcpoll.foresee import foresee
+    from bcpoll.references import payment_names
 
     with wiring.connected(settings, command="dry run", stop=stop, create=False) as connection:
         _ = connection.shop
         found = preview(connection.shell, scope)
+        effect = foresee(connection.shell, found)
+        names = payment_names(connection.checkpoint)
         is_before_start = connection.checkpoint.start() is None and settings.sync.start is None
     if options.as_json:
-        print_json(render.preview_json(found))
+        dry_run.print_as_json(found, effect, connection.shell.policy, names, bodies=bodies)
     else:
-        render.show_preview(found)
+        dry_run.show(found, effect, names, bodies=bodies)
     if is_before_start and not scope.order_ids:
         click.echo(_NOT_STARTED, err=True)
-    return _SET_ASIDE if found.rejected else 0
+    return _SET_ASIDE if dry_run.is_set_aside(found) else 0
 
 
 _NOT_STARTED = (
