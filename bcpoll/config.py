@@ -37,7 +37,17 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bcpoll.core.order import code_key
-from bcpoll.core.shop import CancelledUnseen, Charge, Edits, Fulfillment, Mismatch, Policy, Unpaid
+from bcpoll.core.shop import (
+    CancelledUnseen,
+    Charge,
+    Edits,
+    Fulfillment,
+    Mismatch,
+    Policy,
+    Refunds,
+    Transactions,
+    Unpaid,
+)
 from bcpoll.core.status import Disposition, OrderStatus, StatusPolicy
 from bcpoll.errors import Problem, SettingsError
 
@@ -65,13 +75,6 @@ class WhenClosed(StrEnum):
     TRY = "try"
     OPEN = "open"
     WAIT = "wait"
-
-
-class Refunds(StrEnum):
-    """Whether refunds made in BigCommerce become refund sales."""
-
-    IMPORT = "import"
-    IGNORE = "ignore"
 
 
 # --- values: each function reads one kind of value, and says what is wrong with it and what would be right ---
@@ -197,6 +200,17 @@ def _api_url(text: str) -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
+def _redirect_url(text: str) -> str:
+    url = _split_url(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.fragment or url.username is not None:
+        raise _wrong(f"{_shown(text)} is not a web address", f'Write it as in your application: "{_REDIRECT_URL}".')
+    if url.scheme == "http" and not _is_loopback(url.hostname):
+        raise _wrong(
+            f"{_shown(text)} would send the code unencrypted", "Write https://; http:// is for this machine only."
+        )
+    return text
+
+
 def _split_url(text: str) -> SplitResult:
     try:
         url = urlsplit(text.strip())
@@ -236,6 +250,8 @@ def _listed(value: object) -> object:
     """Let the environment write a list as `a, b`."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+
+_REDIRECT_URL = "http://127.0.0.1:8765/callback"
 
 _Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 _Text = Annotated[str, AfterValidator(_filled)]
@@ -278,6 +294,7 @@ class PosAccess(_Section):
     )
     client_id: _Text | None = None
     client_secret: _Token | None = None
+    redirect_url: Annotated[_Text, AfterValidator(_redirect_url)] = _REDIRECT_URL
     access_token: _Token | None = Field(default=None, validate_default=True)
     api_url: Annotated[str, AfterValidator(lambda text: _api_url(text) if text.strip() else "")] = ""
     api_version: Annotated[str, AfterValidator(_api_version)] = "2026-07"
@@ -299,7 +316,8 @@ class PosAccess(_Section):
             raise _wrong(
                 "is missing",
                 "Make one in the POS under Setup > Personal tokens; it may also come from BCPOLL_POS__ACCESS_TOKEN."
-                " Personal tokens need the Plus plan of the POS.",
+                " Personal tokens need the Plus plan of the POS; on any other plan, give client_id and client_secret"
+                " instead and run `bcpoll login`.",
             )
         return token
 
@@ -307,6 +325,16 @@ class PosAccess(_Section):
     def base_url(self) -> str:
         """Scheme, host and port of the POS's API, without a slash at the end."""
         return self.api_url or f"https://{self.domain_prefix}.retail.lightspeed.app"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether this is the POS itself, not one to try things on."""
+        return not self.api_url
+
+    @property
+    def connect_url(self) -> str:
+        """The page at which somebody lets an OAuth application in."""
+        return f"{self.api_url or 'https://secure.retail.lightspeed.app'}/connect"
 
 
 class RouteRule(_Section):
@@ -341,6 +369,7 @@ class SyncChoices(_Section):
     refunds: Refunds = Refunds.IMPORT
     restock_refunds: bool = True
     fulfillment: Fulfillment = Fulfillment.OFF
+    transactions: Transactions = Transactions.AUTO
     cancelled_unseen: CancelledUnseen = CancelledUnseen.VOIDED
     ignore_sources: _Sources = ()
     ignore_channels: _Channels = ()
@@ -469,6 +498,9 @@ def policy(settings: Settings) -> Policy:
         edits=sync.edits,
         fulfillment=sync.fulfillment,
         mismatch=settings.money.mismatch,
+        refunds=sync.refunds,
+        restock_refunds=sync.restock_refunds,
+        transactions=sync.transactions,
         ignore_sources=frozenset(sync.ignore_sources),
         ignore_channels=frozenset(sync.ignore_channels),
     )
@@ -502,31 +534,92 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     """
     source = _find(path, environ)
     table = _read_toml(source)
-    layers = (_Layer(table), _credentials(environ, source), _environment(environ))
-    settings = _validated(layers, source)
-    place = _expanded(settings.checkpoint.path, environ, source.absolute().parent)
-    checkpoint = settings.checkpoint.model_copy(update={"path": place})
+    settings = _settled(table, source, environ)
     warnings = (
         *_exposed(source, table),
         *_doubtful_variables(environ),
         *_doubtful_methods(settings.payments),
-        *_not_yet(settings),
+        *_two_ways_in(settings.pos),
     )
-    return Loaded(settings.model_copy(update={"checkpoint": checkpoint}), source, warnings)
+    return Loaded(settings, source, warnings)
+
+
+def _settled(table: _Table, source: Path, environ: Mapping[str, str]) -> Settings:
+    layers = (_Layer(table), _credentials(environ, source), _environment(environ))
+    settings = _validated(layers, source)
+    place = _expanded(settings.checkpoint.path, environ, _folder_of(source))
+    checkpoint = settings.checkpoint.model_copy(update={"path": place})
+    return settings.model_copy(update={"checkpoint": checkpoint})
+
+
+# --- settings in the making ---
+
+_REQUIRED: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("bigcommerce", "store_hash"): "unanswered",
+        ("bigcommerce", "access_token"): "unanswered",
+        ("pos", "domain_prefix"): "unanswered",
+        ("pos", "access_token"): "unanswered",
+        ("pos", "register"): "?",
+        ("pos", "user"): "?",
+        ("payments", "default"): "?",
+    }
+)
+
+
+def draft(answers: Mapping[tuple[str, str], str | None], source: Path, environ: Mapping[str, str]) -> Settings:
+    """Settings as far as there are answers, by section and key, for the file at `source`.
+
+    What is required and not answered yet has a value that stands for nothing, so that what is answered can be tried.
+    """
+    table: _Table = {}
+    for (section, key), value in {**_REQUIRED, **answers}.items():
+        if value is not None:
+            table.setdefault(section, {})[key] = value
+    return _settled(table, source, environ)
+
+
+def problem_with(section: str, key: str, value: str) -> Problem | None:
+    """What is wrong with a value by itself, if anything."""
+    table: _Table = {section: {key: value}}
+    try:
+        Settings(**table)
+    except ValidationError as error:
+        ours = [one for one in error.errors(include_url=False) if one["loc"][:2] == (section, key)]
+        return next((_problem(one, {}) for one in ours), None)
+    return None
+
+
+def named_outside(section: str, key: str, environ: Mapping[str, str]) -> str:
+    """The variable, or the credential file, that a key is set by in place of the settings file; empty where none is."""
+    for layer in (_environment(environ), _credentials(environ, LOCAL_FILE)):
+        if (section, key) in layer.names:
+            return layer.names[section, key]
+    return ""
+
+
+def file_to_write(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Where settings are to be written: the file that --config or BCPOLL_CONFIG names, else ./config.toml."""
+    return _named(path, environ) or LOCAL_FILE
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> Path:
-    named = path or (Path(environ["BCPOLL_CONFIG"]) if environ.get("BCPOLL_CONFIG") else None)
+    named = _named(path, environ)
     if named is not None:
-        return _expanded(named, environ, Path())
-    found = next(filter(_is_there, (LOCAL_FILE, SYSTEM_FILE)), None)
+        return named
+    found = next(filter(is_there, (LOCAL_FILE, SYSTEM_FILE)), None)
     if found is None:
         raise _unreadable(LOCAL_FILE, f"there is no such file, and no {SYSTEM_FILE} either", _HOW_TO_BEGIN)
     return found
 
 
-def _is_there(file: Path) -> bool:
-    """Whether there is such a file, be it one that may not be read."""
+def _named(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    named = path or (Path(environ["BCPOLL_CONFIG"]) if environ.get("BCPOLL_CONFIG") else None)
+    return None if named is None else _expanded(named, environ, Path())
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file, be it one that may not be read or that nobody can tell."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -536,15 +629,25 @@ def _is_there(file: Path) -> bool:
     return True
 
 
+def _folder_of(source: Path) -> Path:
+    try:
+        return source.absolute().parent
+    except FileNotFoundError:
+        remedy = "Start bcpoll from a folder that exists, or name the settings by their whole path."
+        raise _unreadable(source, "the folder that bcpoll was started in is gone", remedy) from None
+
+
 def _expanded(path: Path, environ: Mapping[str, str], folder: Path) -> Path:
     """Spell out a leading `~` by the given HOME, and start a relative path at `folder`."""
     home = environ.get("HOME", "")
-    if home and path.parts[:1] == ("~",):
-        return Path(home, *path.parts[1:])
-    return folder / path
+    if path.parts[:1] != ("~",):
+        return folder / path
+    if not home:
+        raise _unreadable(path, "it begins with ~, but HOME is not set", "Write the whole path, or set HOME.")
+    return Path(home, *path.parts[1:])
 
 
-_HOW_TO_BEGIN = "Copy config.example.toml there and fill it in, or name your file with --config."
+_HOW_TO_BEGIN = "Make one with bcpoll init, or name your file with --config."
 
 
 def _unreadable(source: Path, message: str, remedy: str) -> SettingsError:
@@ -764,15 +867,10 @@ def _doubtful_variables(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} sets nothing: write BCPOLL_SECTION__KEY, such as BCPOLL_POS__ACCESS_TOKEN"
 
 
-def _not_yet(settings: Settings) -> Iterator[str]:
-    """Keys that are understood but not acted on by this version, where they were set to something else."""
-    without_effect = {
-        "[pos] client_id and client_secret": settings.pos.client_id is not None,
-        "[sync] restock_refunds": not settings.sync.restock_refunds,
-    }
-    for key, is_set in without_effect.items():
-        if is_set:
-            yield f"{key} has no effect in this version yet"
+def _two_ways_in(access: PosAccess) -> Iterator[str]:
+    """Tell which way into the POS is taken where there are two."""
+    if access.access_token is not None and access.client_id is not None:
+        yield "[pos] access_token is used, not client_id and client_secret; take it out to go by `bcpoll login`"
 
 
 def _doubtful_methods(payments: PaymentNames) -> Iterator[str]:

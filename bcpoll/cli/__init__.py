@@ -7,20 +7,23 @@ Owns click. Each command imports what it needs when it runs, so that `--help` st
 import logging
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from bcpoll import __version__
-from bcpoll.cli import playground, rebuild, review, status, sync
+from bcpoll.cli import check, init, login, playground, rebuild, reconcile, review, show, status, sync
 from bcpoll.cli.options import Options, print_json
-from bcpoll.errors import BcpollError
+from bcpoll.errors import BcpollError, OutputLost
 from bcpoll.logs import LogFormat, configure
 
 log = logging.getLogger("bcpoll")
 
 _LEVELS = {0: logging.WARNING, 1: logging.INFO}
 _INTERRUPTED = 130
+_WORK_IS_DONE = "Free some space. The work itself is done: only what was to be said about it is lost."
 
 
 @click.group(
@@ -28,7 +31,10 @@ _INTERRUPTED = 130
     epilog="Example: bcpoll --config shop.toml run-once",
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="The settings file; else $BCPOLL_CONFIG, ./config.toml."
+    "--config",
+    # What cannot be read is for the settings to say, in their words and with their exit code.
+    type=click.Path(path_type=Path, readable=False),
+    help="The settings file; else $BCPOLL_CONFIG, ./config.toml.",
 )
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every request.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
@@ -52,7 +58,10 @@ def cli(ctx: click.Context, config: Path | None, verbose: int, as_json: bool, lo
 
 def main() -> None:
     """Run the command line and end the program with the exit code that says how it went."""
-    sys.exit(run(sys.argv[1:]))
+    _fill_closed_streams()
+    code = run(sys.argv[1:])
+    _flush_streams()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -63,19 +72,47 @@ def run(arguments: list[str]) -> int:
         click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     except BcpollError as error:
-        _tell(error, as_json="--json" in arguments)
+        # That nobody can be told changes nothing about the exit code.
+        with suppress(OSError):
+            _tell(error, as_json="--json" in arguments)
         return error.exit_code
     except (BrokenPipeError, SystemExit):
         # Whoever read our output has seen enough. click ends the program itself when it is the one to notice.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and not _can_flush(sys.stdout):
+            with suppress(OSError):
+                _tell(OutputLost(f"The output cannot be written: {error.strerror}", hint=_WORK_IS_DONE), as_json=False)
+            return OutputLost.exit_code
         log.exception("this is a bug in bcpoll %s; please report it with the lines below", __version__)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _fill_closed_streams() -> None:
+    """Let each standard stream that is closed lead nowhere, before a file of ours takes its number and its output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for the rest of the process
+
+
+def _flush_streams() -> None:
+    """Let go of what nobody takes any more: Python would try once more at its end, and end with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        if not _can_flush(stream):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _can_flush(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _tell(error: BcpollError, *, as_json: bool) -> None:
@@ -86,5 +123,16 @@ def _tell(error: BcpollError, *, as_json: bool) -> None:
         print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
 
 
-for _command in (*sync.COMMANDS, *status.COMMANDS, *review.COMMANDS, *rebuild.COMMANDS, *playground.COMMANDS):
+for _command in (
+    *sync.COMMANDS,
+    *status.COMMANDS,
+    *show.COMMANDS,
+    *reconcile.COMMANDS,
+    *review.COMMANDS,
+    *rebuild.COMMANDS,
+    *check.COMMANDS,
+    *init.COMMANDS,
+    *login.COMMANDS,
+    *playground.COMMANDS,
+):
     cli.add_command(_command)

@@ -269,9 +269,7 @@ def _show_stock(moves: Sequence[StockMove]) -> None:
         render.show_text(_WHY_STOCK_DIFFERS, style="dim")
 
 
-_WHY_STOCK_DIFFERS = (
-    "The two differ by the units of orders that are pending or set aside, and by those that came back with a refund."
-)
+_WHY_STOCK_DIFFERS = "The two differ by the units of orders that are pending or set aside."
 
 
 def _as_json(

@@ -59,18 +59,21 @@ def demo(options: Options, orders: Path | None, keep: Path | None) -> int:
 @click.option(
     "--write-config", type=click.Path(path_type=Path), metavar="FILE", help="Write settings that point at it here."
 )
-def sandbox(orders: Path | None, port: int, write_config: Path | None) -> int:
+@click.option("--oauth", is_flag=True, help="Settings without a token for the POS, to try `bcpoll login`.")
+def sandbox(orders: Path | None, port: int, write_config: Path | None, oauth: bool) -> int:  # noqa: FBT001
     """Keep a store and a POS running on this machine until Ctrl-C, for trying bcpoll by hand."""
     world, remarks = _world(orders)
     for notice in remarks.notices:
         click.echo(notice, err=True)
     with _signal() as ended, _served(world, port) as url:
-        text = settings_text(url, world)
+        text = settings_text(url, world, oauth=oauth)
         if write_config:
             _write(write_config, text, "--write-config")
-            click.echo(f"Settings are in {write_config}. Try: bcpoll --config {write_config} run-once", err=True)
+            first = "login" if oauth else "run-once"
+            click.echo(f"Settings are in {write_config}. Try: bcpoll --config {write_config} {first}", err=True)
         else:
             click.echo(text)
+        click.echo(f"The same settings by being asked for them: bcpoll init --api-url {url}", err=True)
         click.echo(f"Store and POS are at {url}; Ctrl-C ends them.", err=True)
         ended.wait()
     return 0
@@ -79,18 +82,21 @@ def sandbox(orders: Path | None, port: int, write_config: Path | None) -> int:
 COMMANDS = (demo, sandbox)
 
 
-def settings_text(url: str, world: "World") -> str:
-    """Settings that point bcpoll at a sandbox."""
+def settings_text(url: str, world: "World", *, oauth: bool = False) -> str:
+    """Settings that point bcpoll at a sandbox, with a token for its POS or with what `bcpoll login` needs."""
+    tokens = world.tokens
+    pair = f'client_id = "{tokens.client_id}"\nclient_secret = "{tokens.client_secret}"'
+    way_in = pair if oauth else f'access_token = "{tokens.pos}"'
     return f"""\
 {_MARK}; save them as config.toml.
 [bigcommerce]
 store_hash = "{world.store.store_hash}"
-access_token = "{world.tokens.store}"
+access_token = "{tokens.store}"
 api_url = "{url}"
 
 [pos]
 domain_prefix = "sandbox"
-access_token = "{world.tokens.pos}"
+{way_in}
 api_url = "{url}"
 register = "Online"
 user = "online"

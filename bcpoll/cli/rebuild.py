@@ -39,12 +39,16 @@ def rebuild(options: Options, start: datetime | None) -> int:
             clock=wiring.now,
         ).run(start or settings.sync.start)
     if options.as_json:
-        print_json({"orders": rebuilt.orders, "customers": rebuilt.customers, "start": rebuilt.start})
+        told = {"orders": rebuilt.orders, "refunds": rebuilt.refunds, "customers": rebuilt.customers}
+        print_json(told | {"start": rebuilt.start})
         return 0
     if rebuilt.start is None:
         click.echo("The POS holds no sale that bcpoll wrote: the next run is a first run.")
         return 0
-    click.echo(f"Read back {rebuilt.orders} orders, {rebuilt.customers} customers and {rebuilt.products} products.")
+    click.echo(
+        f"Read back {rebuilt.orders} orders, {rebuilt.refunds} refunds, {rebuilt.customers} customers and"
+        f" {rebuilt.products} products."
+    )
     click.echo(f"Orders placed from {rebuilt.start:%Y-%m-%d %H:%M:%S} UTC on are followed.")
     click.echo("See what the next pass would do: bcpoll run-once --dry-run")
     return 0

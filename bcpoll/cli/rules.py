@@ -86,7 +86,20 @@ def _register(world: World, _was: Before) -> str:
 def _stock_lowered(world: World, was: Before) -> str:
     now = _stock(world.pos)
     sold = sum(level - now.get(key, Decimal(0)) for key, level in was.stock.items())
-    return f"{sold:f} units of products that were there before" if sold else ""
+    return f"{sold + _units_back(world, was):f} units of products that were there before" if sold else ""
+
+
+def _units_back(world: World, was: Before) -> Decimal:
+    """Units of products that were there before and that came back with refunds."""
+    known = {product_id for product_id, _ in was.stock}
+    lines = [line for sale in world.pos.sales if _gives_back(sale) for line in sale["line_items"]]
+    return sum((-line["quantity"] for line in lines if line["product"]["id"] in known), Decimal(0))
+
+
+def _returns(world: World, _was: Before) -> str:
+    back = [sale for sale in world.pos.sales if _gives_back(sale)]
+    totals = [f"{sale['totals']['price_incl_tax']:.2f} for order {sale['source']['id']}" for sale in back]
+    return f"{len(back)} sales with lines and payments below zero: {', '.join(totals)}" if back else ""
 
 
 def _only_read(world: World, _was: Before) -> str:
@@ -134,6 +147,7 @@ _RULES: Mapping[str, Callable[[World, Before], str]] = MappingProxyType(
         "Eleven statuses become closed sales": _closed,
         "Cancelled and Declined become voided sales": _voided,
         "Customers match by e-mail, or are created": _matched,
+        "A refund in the web store is a return in the POS": _returns,
     }
 )
 
@@ -152,7 +166,12 @@ def _disposition(status: int) -> Disposition | None:
 
 
 def _sales(world: World) -> list[Json]:
-    return list(world.pos.sales)
+    """The sales of orders; those of refunds stand apart."""
+    return [sale for sale in world.pos.sales if not _gives_back(sale)]
+
+
+def _gives_back(sale: Json) -> bool:
+    return any(line["quantity"] < 0 for line in sale["line_items"])
 
 
 def _products(pos: Pos) -> dict[str, tuple[str, str]]:

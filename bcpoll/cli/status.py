@@ -44,6 +44,7 @@ class _Standing:
     cursor: datetime | None
     last_success: datetime | None
     orders: Mapping[str, int]
+    refunds: Mapping[str, int]
     set_aside: Mapping[str, int]
     unsettled: int
 
@@ -57,6 +58,7 @@ def _standing(checkpoint: "Checkpoint") -> _Standing:
         cursor=checkpoint.cursor(),
         last_success=success.ended_at if success else None,
         orders={state.value: count for state, count in checkpoint.ledger_counts().items()},
+        refunds={state.value: count for state, count in checkpoint.refund_counts().items()},
         set_aside={reason.value: count for reason, count in checkpoint.review_counts().items()},
         unsettled=len(checkpoint.open_intents()),
     )
@@ -71,6 +73,7 @@ def _as_json(standing: _Standing) -> dict[str, Any]:
         "size_bytes": standing.size_bytes,
         **{name: iso(at) if at else None for name, at in times.items()},
         "orders": standing.orders,
+        "refunds": standing.refunds,
         "set_aside": standing.set_aside,
         "unsettled_intents": standing.unsettled,
     }
@@ -84,17 +87,24 @@ def _in_words(standing: _Standing, now: datetime) -> dict[str, str]:
         "cursor": _moment(standing.cursor, now),
         "last success": _moment(standing.last_success, now),
         "orders": _listed(standing.orders) or "none yet",
+        **({"refunds": _listed(standing.refunds)} if standing.refunds else {}),
         "set aside": f"{_listed(standing.set_aside)} (bcpoll review list)" if waiting else "none",
         "unclear writes": f"{standing.unsettled}, looked up by the next run" if standing.unsettled else "none",
     }
 
 
-# The states of the ledger, as a person would say them of an order.
-_ORDERS = {"nothing": "without a sale", "open": "to be fulfilled"}
+# The states of orders and refunds, where a person would say them otherwise.
+_WORDS = {
+    "nothing": "without a sale",
+    "open": "to be fulfilled",
+    "waiting": "waiting for their orders",
+    "changed": "changed after booking",
+    "left": "left to people",
+}
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {_ORDERS.get(name, name)}" for name, count in counts.items() if count)
+    return ", ".join(f"{count} {_WORDS.get(name, name)}" for name, count in counts.items() if count)
 
 
 def _moment(at: datetime | None, now: datetime | None = None) -> str:

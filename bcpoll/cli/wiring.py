@@ -9,28 +9,35 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from bcpoll import bigcommerce, logs, pos
 from bcpoll.apply import STOPPED
-from bcpoll.budget import Clock
+from bcpoll.budget import Clock, WindowBudget
 from bcpoll.checkpoint import Checkpoint
-from bcpoll.config import Settings, load, policy
-from bcpoll.core.shop import Shop
+from bcpoll.config import Loaded, Settings, WhenClosed, is_there, load, policy
+from bcpoll.core.fit import is_old_version, skew
+from bcpoll.core.shop import Retailer, Shop
 from bcpoll.cycle import Shell
 from bcpoll.errors import Problem, SettingsError
-from bcpoll.http import Client
+from bcpoll.http import Client, Patience, TokenSource
 from bcpoll.lock import run_lock
+from bcpoll.look import Setup
 from bcpoll.rebuild import refuse_if_lost
 from bcpoll.references import load_shop
+from bcpoll.token_file import TokenFile
+
+if TYPE_CHECKING:
+    from bcpoll.oauth import TokenEndpoint
 
 log = logging.getLogger(__name__)
 
-# More than any latency or the whole seconds of a `Date` header explain.
-_SKEW = timedelta(minutes=5)
+# Somebody waits for an answer, and would rather hear that there is none: `check` and `init` do not wait for long.
+_IMPATIENT = Patience(tries=2, total=20.0)
 
 
 def now() -> datetime:
@@ -93,11 +100,18 @@ class Connection:
     def warn_of_skew(self) -> None:
         """Say so where this host's clock and the store's are far apart. The cursor does not care, later tries do."""
         told = self.store_client.server_date
-        skew = now() - told if told else timedelta(0)
-        if abs(skew) > _SKEW:
-            minutes = int(abs(skew).total_seconds()) // 60
-            way = "ahead of" if skew > timedelta(0) else "behind"
-            log.warning("this host's clock is %s minutes %s BigCommerce's: set it, best by NTP", minutes, way)
+        if told and (off := skew(told, now())):
+            log.warning("this host's clock is %s BigCommerce's: set it, best by NTP", off)
+
+    def warn_of_old_version(self) -> None:
+        """Say so where the version of the POS's API may be past its end: an older one would answer, without a word."""
+        version = self.settings.pos.api_version
+        if self.settings.pos.is_real and is_old_version(version, now()):
+            log.warning(
+                "[pos] api_version %s is no longer sure to be supported: read the release notes of the newer versions,"
+                " try one with bcpoll run-once --dry-run, and set it",
+                version,
+            )
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -107,51 +121,196 @@ class Connection:
 
 def settings_of(config: Path | None, environ: Mapping[str, str]) -> Settings:
     """Load the settings, tell their warnings, and keep their secrets out of the log."""
-    loaded = load(config, environ)
-    logs.protect(loaded.settings.secrets)
+    loaded = loaded_settings(config, environ)
     for warning in loaded.warnings:
         log.warning("%s", warning)
     return loaded.settings
 
 
+def loaded_settings(config: Path | None, environ: Mapping[str, str]) -> Loaded:
+    """Load the settings and keep their secrets out of the log; what there is to remark on them is for the caller."""
+    loaded = load(config, environ)
+    logs.protect(loaded.settings.secrets)
+    return loaded
+
+
 @contextmanager
-def connected(settings: Settings, *, command: str, stop: threading.Event, create: bool = True) -> Iterator[Connection]:
+def connected(
+    settings: Settings, *, command: str, stop: threading.Event, create: bool = True, watching: bool = False
+) -> Iterator[Connection]:
     """Hold the run lock, open the checkpoint and both clients; raises LockHeld where another run is under way.
 
-    With `create` off, a checkpoint that is not there yet is one in memory, so that nothing is left on the disk.
+    With `create` off, a checkpoint that is not there yet is one in memory, so that nothing is left on the disk. With
+    `watching`, it has to be there and no lock is held: what only reads, for an hour maybe, must not hold up a pass.
     """
-    token = settings.pos.access_token
-    if token is None:
-        raise SettingsError(
-            [
-                Problem(
-                    "[pos] access_token",
-                    "is missing",
-                    "Set a personal token; signing in by OAuth comes with a later version.",
-                )
-            ],
-            source="the settings",
-        )
     workers = settings.sync.workers
     with ExitStack() as stack:
-        if create or settings.checkpoint.path.exists():
+        if watching:
+            checkpoint = stack.enter_context(open_checkpoint(settings, create=False))
+        elif create or is_there(settings.checkpoint.path):
             stack.enter_context(run_lock(settings.checkpoint.path, command=command, now=now()))
             checkpoint = stack.enter_context(open_checkpoint(settings))
+            if checkpoint.was_left_open:
+                log.info("the last run did not end in order: reading the whole checkpoint through")
+                checkpoint.verify()
         else:
             checkpoint = stack.enter_context(Checkpoint.in_memory(now()))
         clock = _clock(stop)
-        store_token = settings.bigcommerce.access_token
-        store_client = bigcommerce.connect(
-            settings.bigcommerce.base_url, store_token.get_secret_value(), workers=workers, clock=clock
-        )
-        pos_client = pos.connect(settings.pos.base_url, token.get_secret_value(), workers=workers, clock=clock)
+        store_client = stack.enter_context(_store_client(settings, clock, workers=workers))
+        token = stack.enter_context(_pos_token(settings, clock))
+        pos_client = pos.connect(settings.pos.base_url, token, workers=workers, clock=clock)
         yield Connection(
             settings=settings,
             checkpoint=checkpoint,
-            store_client=stack.enter_context(store_client),
+            store_client=store_client,
             pos_client=stack.enter_context(pos_client),
             stop=stop,
         )
+
+
+def _store_client(
+    settings: Settings, clock: Clock, *, workers: int = 1, patience: Patience = bigcommerce.PATIENCE
+) -> Client:
+    access = settings.bigcommerce
+    token = access.access_token.get_secret_value()
+    return bigcommerce.connect(access.base_url, token, workers=workers, patience=patience, clock=clock)
+
+
+@contextmanager
+def looking_at_store(settings: Settings) -> Iterator[tuple[bigcommerce.BigCommerce, Client]]:
+    """The web store with the connection to it, for somebody who waits for an answer."""
+    clock = _clock(threading.Event())
+    with _store_client(settings, clock, patience=_IMPATIENT) as client:
+        yield bigcommerce.BigCommerce(client, settings.bigcommerce.store_hash), client
+
+
+@contextmanager
+def looking(loaded: Loaded) -> Iterator[Setup]:
+    """Both sides and the clock, for finding out whether all is in order. Neither checkpoint nor run lock."""
+    settings = loaded.settings
+    with looking_at_store(settings) as (source, store_client), looking_at_pos(settings) as (point, pos_client):
+        yield Setup(
+            loaded=loaded,
+            source=source,
+            pos=point,
+            now=now,
+            store_date=lambda: store_client.server_date,
+            pos_date=lambda: pos_client.server_date,
+            granted=None if settings.pos.access_token is not None else lambda: _granted(settings),
+            needed=scopes(settings),
+        )
+
+
+def scopes(settings: Settings) -> tuple[str, ...]:
+    """What a login to the POS asks for."""
+    return pos.SCOPES + ((pos.OPENING_SCOPE,) if settings.pos.when_closed is WhenClosed.OPEN else ())
+
+
+def _granted(settings: Settings) -> frozenset[str]:
+    file = TokenFile(settings.checkpoint.path, clock=_clock(threading.Event()))
+    return frozenset(file.read().scope.split())
+
+
+@contextmanager
+def looking_at_pos(settings: Settings) -> Iterator[tuple[pos.LightspeedPos, Client]]:
+    """The POS with the connection to it, for somebody who waits for an answer. OAuth tokens may be renewed over it."""
+    clock = _clock(threading.Event())
+    with (
+        _pos_token(settings, clock, when_asked=True) as token,
+        pos.connect(settings.pos.base_url, token, patience=_IMPATIENT, clock=clock) as client,
+    ):
+        yield pos.LightspeedPos(client, version=settings.pos.api_version), client
+
+
+@contextmanager
+def _pos_token(settings: Settings, clock: Clock, *, when_asked: bool = False) -> Iterator[str | TokenSource]:
+    """The personal token of the settings, or tokens that renew themselves.
+
+    AccessRefused where nobody has logged in; with `when_asked`, from the first request that wants a token.
+    """
+    if settings.pos.access_token is not None:
+        yield settings.pos.access_token.get_secret_value()
+        return
+    # Only now: what it stands on takes longer to import than a pass that finds nothing to do.
+    from bcpoll.oauth import RotatingTokens
+
+    with _token_endpoint(settings, clock) as endpoint:
+
+        def made() -> TokenSource:
+            return RotatingTokens(endpoint, TokenFile(settings.checkpoint.path, clock=clock), clock=clock)
+
+        yield _WhenAsked(made) if when_asked else made()
+
+
+@dataclass
+class _WhenAsked:
+    """Tokens that are looked for by the first request: that there are none is then that request's failure alone."""
+
+    _make: Callable[[], TokenSource]
+
+    @cached_property
+    def _tokens(self) -> TokenSource:
+        return self._make()
+
+    def current(self) -> str:
+        return self._tokens.current()
+
+    def renewed(self, refused: str) -> str:
+        return self._tokens.renewed(refused)
+
+
+@contextmanager
+def _token_endpoint(settings: Settings, clock: Clock) -> "Iterator[TokenEndpoint]":
+    """The POS's token endpoint, for the application of the settings; SettingsError where they name none."""
+    from bcpoll.oauth import PATIENCE, TIMEOUTS, Application, TokenEndpoint
+
+    access = settings.pos
+    if access.client_id is None or access.client_secret is None:
+        remedy = "Fill in client_id and client_secret of your application; with a personal token, no login is needed."
+        raise SettingsError([Problem("[pos] client_id", "is missing", remedy)], source="the settings")
+    application = Application(
+        domain_prefix=access.domain_prefix,
+        client_id=access.client_id,
+        client_secret=access.client_secret.get_secret_value(),
+        redirect_url=access.redirect_url,
+    )
+    with Client(
+        access.base_url,
+        side=pos.OAUTH_SIDE,
+        headers={},
+        budget=WindowBudget(clock=clock),
+        timeouts=TIMEOUTS,
+        patience=PATIENCE,
+        clock=clock,
+    ) as client:
+        yield TokenEndpoint(client, application, clock=clock)
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """What a login to the POS works with."""
+
+    settings: Settings
+    endpoint: "TokenEndpoint"
+    file: TokenFile
+    clock: Clock
+
+    def retailer(self) -> Retailer:
+        """The account that the tokens on disk lead to: the first thing that is asked with them."""
+        from bcpoll.oauth import RotatingTokens
+
+        tokens = RotatingTokens(self.endpoint, self.file, clock=self.clock)
+        with pos.connect(self.settings.pos.base_url, tokens, clock=self.clock) as client:
+            return pos.LightspeedPos(client, version=self.settings.pos.api_version).retailer()
+
+
+@contextmanager
+def signing_in(settings: Settings) -> Iterator[SignIn]:
+    """What a login works with. Neither checkpoint nor run lock: a run under way takes the new tokens when it must."""
+    clock = _clock(threading.Event())
+    with _token_endpoint(settings, clock) as endpoint:
+        file = TokenFile(settings.checkpoint.path, clock=clock)
+        yield SignIn(settings=settings, endpoint=endpoint, file=file, clock=clock)
 
 
 def _clock(stop: threading.Event) -> Clock:

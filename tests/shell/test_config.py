@@ -157,6 +157,37 @@ def test_an_oauth_pair_stands_in_for_a_token(write: Write) -> None:
     assert settings.secrets == (BC_TOKEN, "two")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8765/callback",
+        "http://localhost",
+        "http://[::1]:9/",
+        "https://shop.example/bcpoll?from=pos",
+    ],
+)
+def test_a_redirect_address_is_taken_to_the_letter(write: Write, url: str) -> None:
+    assert loaded(write({"pos": {"redirect_url": url}})).pos.redirect_url == url
+
+
+@pytest.mark.parametrize(
+    ("api_url", "page"),
+    [
+        ("", "https://secure.retail.lightspeed.app/connect"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/connect"),
+    ],
+)
+def test_the_login_page_follows_from_the_address(write: Write, api_url: str, page: str) -> None:
+    assert loaded(write({"pos": {"api_url": api_url}})).pos.connect_url == page
+
+
+def test_a_token_beside_an_oauth_pair_is_remarked_on(write: Write) -> None:
+    (warning,) = config.load(write({"pos": {"client_id": "one", "client_secret": "two"}}), {}).warnings
+    assert warning == "[pos] access_token is used, not client_id and client_secret; take it out to go by `bcpoll login`"
+    alone = {"pos": {"access_token": None, "client_id": "one", "client_secret": "two"}}
+    assert config.load(write(alone), {}).warnings == ()
+
+
 def test_settings_cannot_be_changed(write: Write) -> None:
     settings = loaded(write())
     with pytest.raises(ValueError, match="frozen"):
@@ -258,7 +289,13 @@ REFUSED = [
         "Paste the token",
     ),
     row("token not text", "[pos] access_token", 12345, "the value is not text", "in quotes"),
-    row("neither token nor pair", "[pos] access_token", None, "is missing", "Plus plan"),
+    row("neither token nor pair", "[pos] access_token", None, "is missing", "client_id and client_secret instead"),
+    row(
+        "redirect in the open", "[pos] redirect_url", "http://a.example/x", "the code unencrypted", "this machine only"
+    ),
+    row("redirect to no address", "[pos] redirect_url", "callback", '"callback" is not a web address', "8765/callback"),
+    row("redirect with a mark", "[pos] redirect_url", "https://a.example/#x", "is not a web address", "8765/callback"),
+    row("redirect empty", "[pos] redirect_url", "", "is empty", "take the line out"),
     row(
         "domain prefix is an address",
         "[pos] domain_prefix",
@@ -614,7 +651,7 @@ def test_without_any_file_the_way_to_begin_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(config, "SYSTEM_FILE", tmp_path / "none.toml")
     (problem,) = problems(None)
     assert "there is no such file, and no" in problem.message
-    assert "config.example.toml" in problem.remedy
+    assert "bcpoll init" in problem.remedy
 
 
 def test_a_file_in_a_locked_folder_is_not_taken_for_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -651,7 +688,7 @@ def test_a_file_with_a_byte_order_mark_is_read(write: Write) -> None:
 def test_a_missing_file_is_told_with_the_way_to_begin(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path / "none.toml")
     assert problem.message == "there is no such file"
-    assert "config.example.toml" in problem.remedy
+    assert "bcpoll init" in problem.remedy
 
 
 def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
