@@ -1,9 +1,10 @@
-"""Guards around every test, Hypothesis profiles, and `--update-golden`.
+"""Guards around every test, Hypothesis profiles, and the options of single tests.
 
 The guards: no network but loopback, no sleeping, no settings from the environment, no real home folder, and logging as
 it was before. A guard that trips raises an error that no `except OSError` swallows.
 """
 
+import gc
 import ipaddress
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("deep", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
@@ -36,6 +37,15 @@ class SleptInTest(AssertionError):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected files under tests/golden")
+    parser.addoption("--month-seed", type=int, default=229, help="the seed of the month in tests/test_month.py")
+    parser.addoption("--every-fault", action="store_true", help="leave out no point of those in tests/test_faults.py")
+    parser.addoption("--months", type=int, default=1, help="how many months to live through, each of the next seed")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from going through all that was imported and collected, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -8,18 +8,15 @@ import itertools
 import multiprocessing
 import os
 import random
-import re
 import shutil
 import signal
 import sqlite3
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from copy import deepcopy
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -27,20 +24,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import pytest
-from program import ADA, FIRST, LONGEST, ROOT
+from everything import CHAPTERS, HARSH, WAY_OF_WORKING, End, copied, kind, what_there_is
+from program import LONGEST, ROOT
 
-from bcpoll.checkpoint import Checkpoint, LedgerRow
+from bcpoll.checkpoint import Checkpoint
 from bcpoll.cli import run
 from bcpoll.cli.playground import settings_text
 from bcpoll.cli.wiring import now
-from bcpoll.core.status import OrderStatus
-from bcpoll.sandbox.catalogue import Product
-from bcpoll.sandbox.drafts import Draft, Item, Parcel, Pickup, Shopper
 from bcpoll.sandbox.faults import ConnectionDropped, Request
 from bcpoll.sandbox.limits import Limits
-from bcpoll.sandbox.pos import Snapshot
 from bcpoll.sandbox.server import serve
-from bcpoll.sandbox.world import World, furnish, new_world
+from bcpoll.sandbox.world import World, new_world
 
 Moment: TypeAlias = Literal["before", "after"]
 MOMENTS: tuple[Moment, ...] = ("before", "after")
@@ -50,86 +44,8 @@ DEAD = -signal.SIGKILL
 # Exit codes of a pass that got through everything: done, and done with orders set aside.
 WELL = (0, 3)
 
-# A POS that forgives nothing: what is new is in no search yet, and a sale that is sent again is a second sale.
-HARSH: Mapping[str, Any] = {"search_lag_requests": 10_000, "existing_sale": "doubles"}
-
 # After a kill: one pass finishes, the next has nothing left to write.
 MOST_PASSES = 2
-
-
-# --- the shop --------------------------------------------------------------------------------------------------------
-
-BASIL = Shopper(first_name="Basil", last_name="Saucepan", email="Basil@Example.com", customer_id=8)
-GUEST = Shopper(first_name="Hazel", last_name="Spoon", email="hazel@example.com")
-STRANGER = Shopper(first_name="Olive", last_name="Ladle", email="olive@example.com", postcode="not a postcode")
-LATECOMER = Shopper(first_name="Sage", last_name="Whisk", email="sage@example.com")
-NOBODY = Shopper(first_name="Walk", last_name="Past")
-
-
-def opening(world: World) -> None:
-    """The first orders: every way in which a sale, a customer, a product or an address comes about."""
-    furnish(world.pos)
-    world.pos.add_customer("Ada", "Teacup", "ada@example.com")
-    for number, (sku, stock) in enumerate({"MUG": 90, "POT": 40, "PAN": 30, "WISH": None}.items()):
-        world.store.add_product(Product(id=11 + number, name=sku.title(), sku=sku, price="12.50", stock=stock))
-    world.pos.add_product("Mug", "MUG", price="12.50", stock={"Main Store": "90"})
-    mug, pot, pan, wish = (world.store.item(sku) for sku in ("MUG", "POT", "PAN", "WISH"))
-    paid, waiting = OrderStatus.COMPLETED, OrderStatus.AWAITING_SHIPMENT
-    for shopper, status, items, more in (
-        (ADA, paid, (mug,), {"parcels": (Parcel(cost="6.00"),)}),
-        (BASIL, paid, (pot, mug), {}),
-        (BASIL, paid, (pot,), {"parcels": (Parcel(cost="3.00", handling="1.00"),)}),
-        (GUEST, waiting, (wish, mug), {}),
-        (ADA, OrderStatus.AWAITING_PAYMENT, (mug,), {}),
-        (ADA, OrderStatus.AWAITING_PAYMENT, (pot,), {}),
-        (BASIL, paid, (mug,), {}),
-        (GUEST, paid, (mug,), {"gift_certificate": "5.00"}),
-        (STRANGER, waiting, (mug,), {}),
-        (ADA, paid, (mug,), {"currency": "EUR"}),
-        (ADA, OrderStatus.CANCELLED, (mug,), {}),
-        (ADA, OrderStatus.AWAITING_PICKUP, (mug, pan), {"parcels": (Pickup(code="LOC-1", name="Corner"),)}),
-        (ADA, OrderStatus.PENDING, (mug,), {}),
-        (NOBODY, paid, (mug,), {}),
-    ):
-        place(world, shopper, status, items, **more)
-    world.pos.open_register("Online", is_open=False)
-
-
-def sequel(world: World) -> None:
-    """What then happens to them: every way in which a sale changes, and more that is new."""
-    store, moments = world.store, (FIRST + timedelta(days=1, minutes=number) for number in itertools.count())
-    mug = store.item("MUG", 5)
-    store.ship(103, at=next(moments))
-    store.ship(104, at=next(moments))
-    store.pay(105, at=next(moments))
-    store.cancel(106, at=next(moments))
-    store.edit(107, lambda draft: replace(draft, items=(mug, store.item("PAN"))), at=next(moments))
-    store.set_status(110, OrderStatus.COMPLETED, at=next(moments))
-    store.ship(111, at=next(moments))
-    store.set_status(112, OrderStatus.AWAITING_SHIPMENT, at=next(moments))
-    in_dollars = {"currency_code": "USD", "default_currency_code": "USD"}
-    store.overwrite(109, in_dollars, at=next(moments))
-    store.add_product(Product(id=21, name="Fork", sku="FORK", price="4.00", stock=12))
-    place(world, LATECOMER, OrderStatus.COMPLETED, (store.item("FORK", 2),), at=next(moments))
-    place(world, LATECOMER, OrderStatus.COMPLETED, (store.item("FORK"), mug), at=next(moments))
-    world.pos.open_register("Online", is_open=False)
-
-
-def place(
-    world: World,
-    shopper: Shopper,
-    status: OrderStatus,
-    items: tuple[Item, ...],
-    *,
-    at: datetime | None = None,
-    **more: Any,
-) -> None:
-    """Let somebody order, a minute after the order before."""
-    moment = at or FIRST + timedelta(minutes=len(world.store.orders))
-    world.store.place(Draft(items=items, shopper=shopper, status=status, **more), at=moment)
-
-
-CHAPTERS: tuple[Callable[[World], None], ...] = (opening, sequel)
 
 
 # --- the program, mortal ---------------------------------------------------------------------------------------------
@@ -173,19 +89,6 @@ def forks() -> ForkServerContext:
         first.start()
         first.join(LONGEST)
     return context
-
-
-@dataclass(frozen=True, kw_only=True)
-class End:
-    """What POS and checkpoint hold."""
-
-    pos: Snapshot
-    details: Mapping[str, object]
-    """What a snapshot leaves out: what is counted, open deliveries, address books."""
-    ledger: Mapping[int, LedgerRow]
-    review: tuple[tuple[object, ...], ...]
-    watched: frozenset[int]
-    cursor: datetime | None
 
 
 class Life:
@@ -251,30 +154,10 @@ class Life:
         raise AssertionError(f"pass {passes} still writes: {self.writes}")
 
     def looked_at(self) -> End:
-        """What POS and checkpoint hold, without what tells when and by which run it was written."""
-        pos = self.world.pos
-        details = {
-            "counted": {row["sku"]: row["has_inventory"] for row in pos.products},
-            "deliveries": sorted((row["type"], row["state"]) for row in pos.fulfillments.values()),
-            "addresses": sorted(map(len, pos.customer_addresses.values())),
-            "notes": sorted((row["source"]["id"], row["state"], row["note"]) for row in pos.sales),
-        }
-        orders = list(self.world.store.orders)
+        """What POS and checkpoint hold."""
         with Checkpoint.open(self._folder / "bcpoll.db", now=now(), create=False) as checkpoint:
             checkpoint.verify()
-            assert checkpoint.open_intents() == []
-            return End(
-                pos=pos.snapshot(),
-                details=details,
-                ledger={
-                    order: replace(row, written_at=FIRST, run_id=0) for order, row in checkpoint.ledger(orders).items()
-                },
-                review=tuple(
-                    sorted((one.order_id, one.reason, one.field, one.state) for one in checkpoint.review_items())
-                ),
-                watched=frozenset(checkpoint.watched(orders)),
-                cursor=checkpoint.cursor(),
-            )
+            return what_there_is(self.world, checkpoint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,19 +175,13 @@ class Start:
         shutil.copytree(self.folder, folder)
         with serve(world) as url:
             text = settings_text(url, world)
-            text = text.replace("[sync]\n", f'[sync]\nfulfillment = "track"\nworkers = {workers}\n')
-            text = text.replace("[pos]\n", '[pos]\nwhen_closed = "open"\n')
+            for section, keys in WAY_OF_WORKING.items():
+                more = "".join(f'{key} = "{value}"\n' for key, value in keys.items())
+                text = text.replace(f"[{section}]\n", f"[{section}]\n{more}")
+            text = text.replace("[sync]\n", f"[sync]\nworkers = {workers}\n")
             (folder / "config.toml").touch(mode=0o600)
             (folder / "config.toml").write_text(text)
             yield Life(folder, world, forks)
-
-
-def copied(world: World) -> World:
-    """Another world with the same content; locks, hooks and the log are its own."""
-    memo: dict[int, Any] = {id(side.lock): threading.RLock() for side in (world.store, world.pos)}
-    # Drafts never change, and cannot be copied.
-    memo |= {id(order.draft): order.draft for order in world.store.orders.values()}
-    return World(store=deepcopy(world.store, memo), pos=deepcopy(world.pos, memo), limits=Limits.off())
 
 
 # --- the tests -------------------------------------------------------------------------------------------------------
@@ -335,11 +212,6 @@ def chapters(tmp_path_factory: pytest.TempPathFactory, forks: ForkServerContext)
     return found
 
 
-def kind(request: Request) -> str:
-    """What a write does, such as `POST /sales`, whichever record it does it to."""
-    return f"{request.method} {re.sub(r'/[0-9a-f-]{36}', '', request.path.removeprefix('/api/2026-07'))}"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
     """Counts the points at which the program was killed, and says in the end how many there were."""
@@ -357,16 +229,18 @@ MOMENT = pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.slow
 def test_every_kind_of_write_occurs(chapters: Mapping[str, Chapter]) -> None:
     assert {one for chapter in chapters.values() for one in chapter.writes} == {
-        "PUT /registers/actions/open",
+        "PUT /registers/{id}/actions/open",
         "POST /customers",
-        "POST /customers/addresses",
+        "POST /customers/{id}/addresses",
         "POST /products",
-        "PUT /products",
+        "PUT /products/{id}",
         "POST /sales",
-        "PUT /sales",
+        "PUT /sales/{id}",
         "POST /fulfillments/fulfill",
+        "POST /custom_inventory_adjustment_reasons",
+        "POST /stock_adjustments",
     }
-    assert [item[0] for item in chapters["opening"].end.review] == [109]
+    assert [item[0] for item in chapters["opening"].end.review] == [109, 115]
     assert {row.applied.state.value for row in chapters["opening"].end.ledger.values()} == {
         "nothing",
         "unpaid",

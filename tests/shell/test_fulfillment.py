@@ -117,16 +117,37 @@ def test_an_address_that_cannot_be_posted_stays_in_the_note_of_a_closed_sale(sho
     assert "1 Sample Street" in sale["note"]
 
 
-@pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.ERROR_500], ids=lambda fault: fault.name.lower())
-def test_an_address_without_a_clear_answer_does_not_cost_the_order(fault: Fault) -> None:
+UNCLEAR = pytest.mark.parametrize(
+    "fault", [Fault.RESET_BEFORE, Fault.RESET_AFTER, Fault.ERROR_500], ids=lambda fault: fault.name.lower()
+)
+
+
+@UNCLEAR
+def test_an_address_without_a_clear_answer_does_not_cost_the_delivery(fault: Fault) -> None:
     shop = tracking()
     order = shop.order()
     shop.fails(fault, "POST", "/addresses")
 
     shop.pass_()
+    shop.later()
 
-    assert shop.states(order) == ["closed"]
-    assert shop.row(order).applied.state == "paid"
+    assert shop.states(order) == ["pending"]
+    assert [len(book) for book in shop.world.pos.customer_addresses.values()] == [1]
+    assert (shop.review(), shop.checkpoint.open_intents()) == ([], [])
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.ERROR_500], ids=lambda fault: fault.name.lower())
+def test_an_address_that_never_has_a_clear_answer_does_not_cost_the_order(fault: Fault) -> None:
+    shop = tracking()
+    orders = [shop.order(), shop.order()]
+    shop.fails(fault, "POST", "/addresses", times=100)
+
+    shop.pass_()
+    assert [shop.states(order) for order in orders] == [[], []]
+    shop.later()
+
+    assert [shop.states(order) for order in orders] == [["closed"], ["closed"]]
+    assert shop.row(orders[0]).applied.state == "paid"
     assert shop.review() == []
 
 

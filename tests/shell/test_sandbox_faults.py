@@ -55,7 +55,7 @@ def test_an_undisturbed_request_is_answered(world: World, ask: Ask) -> None:
     assert len(world.pos.customers) == 1
 
 
-@pytest.mark.parametrize(("fault", "kept"), [(Fault.RESET_BEFORE, 0), (Fault.RESET_AFTER, 1)])
+@pytest.mark.parametrize(("fault", "kept"), [(Fault.REFUSED, 0), (Fault.RESET_BEFORE, 0), (Fault.RESET_AFTER, 1)])
 def test_a_reset_comes_before_or_after_the_effect(world: World, ask: Ask, fault: Fault, kept: int) -> None:
     world.faults.on_path(fault, "POST", "/customers")
     with pytest.raises(requests.ConnectionError):
@@ -73,7 +73,9 @@ ANSWERS = [
     (Fault.TOKEN_REFUSED, 401, 0),
     (Fault.SCOPE_REFUSED, 403, 0),
     (Fault.EMPTY_BODY, 200, 1),
+    (Fault.EMPTY_INSTEAD, 200, 0),
     (Fault.HTML_BODY, 200, 1),
+    (Fault.HTML_INSTEAD, 200, 0),
     (Fault.WRONG_TYPE, 201, 1),
     (Fault.CUT_BODY, 201, 1),
 ]

@@ -149,8 +149,19 @@ class TestCreatingASale:
         shop.fails(fault, "POST", "/sales")
 
         assert outcome(create_sale(pos, body)) == UNKNOWN
-        assert shop.asked("pos") == ["POST /sales", f"GET /sales/{SALE}"]
+        assert shop.writes() == ["POST /sales"]
+        assert shop.asked("pos")[1] == f"GET /sales/{SALE}"
         assert len(shop.world.pos.sales) == 0
+
+    def test_a_connection_that_is_refused_claims_nothing(
+        self, shop: Shop, pos: PointOfSale, body: dict[str, Any]
+    ) -> None:
+        shop.fails(Fault.REFUSED, "POST", "/sales")
+
+        with pytest.raises(Unreachable, match="Connection refused"):
+            create_sale(pos, body)
+
+        assert shop.asked("pos") == ["POST /sales"]
 
     def test_a_refusal_is_told_in_the_words_of_the_pos(
         self, shop: Shop, pos: PointOfSale, body: dict[str, Any]
