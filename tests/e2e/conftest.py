@@ -1,11 +1,14 @@
 """A shop on loopback for the tests of the command line, and waiting that takes no time."""
 
-from collections.abc import Callable, Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from program import Desk, small_world
+from host import Chapter, Forks, whole_story
+from program import LONGEST, ROOT, Desk, small_world
 
 from bcpoll.budget import Clock
 from bcpoll.sandbox.server import serve
@@ -39,3 +42,23 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
     monkeypatch.setattr("bcpoll.cli.wiring._clock", lambda stop: Clock(sleep=waited.append))
     return waited
+
+
+@pytest.fixture(scope="session")
+def forks() -> Forks:
+    """Processes that have imported the program, and what the tests bring with them that fork."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["host", "test_kill", "bcpoll.cli.wiring", "bcpoll.cli.words", "bcpoll.cycle"])
+    with pytest.MonkeyPatch.context() as patch:
+        # The server of forks takes its path from here, once; nothing else that tests set reaches it.
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent))))
+        first = context.Process(target=os.getpid)
+        first.start()
+        first.join(LONGEST)
+    return Forks(context)
+
+
+@pytest.fixture(scope="session")
+def story(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Chapter]:
+    """The story of a shop in which everything occurs, where nothing goes wrong."""
+    return whole_story(forks, tmp_path_factory.mktemp("story"))

@@ -258,6 +258,7 @@ def test_it_needs_no_settings_and_takes_none_from_outside(tmp_path: Path, monkey
         ("Eleven statuses become closed sales", "11 statuses, 38 sales: closed"),
         ("Cancelled and Declined become voided sales", "2 statuses, 2 sales: voided"),
         ("Customers match by e-mail, or are created", "1 linked to customers that were there, 6 created"),
+        ("A refund in the web store is a return in the POS", "2 sales with lines and payments below zero: -"),
     ],
 )
 def test_each_rule_of_such_a_link_is_seen(told: dict[str, Any], rule: str, seen: str) -> None:

@@ -43,6 +43,7 @@ def test_two_processes_at_once_write_every_order_once(desk: Desk) -> None:
     assert [len(sales) for sales in desk.pos().sales.values()] == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_failure(desk: Desk) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -125,6 +126,7 @@ def test_a_signal_ends_a_pass_after_what_is_in_flight_and_the_next_run_goes_on(
     assert desk.pos().stock["MUG", "Main Store"] == "61"
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_wait_for_the_rate_limit_at_once(desk: Desk) -> None:
     desk.world.faults.retry_after = 10 * LONGEST
     desk.world.faults.on_path(Fault.BUSY_SECONDS, "GET", "/orders", times=99)
@@ -194,7 +196,8 @@ def test_a_signal_in_the_middle_of_a_pass_ends_the_loop_after_what_is_in_flight(
     assert all(len(sales) == 1 for sales in desk.pos().sales.values())
 
 
-@pytest.mark.parametrize("side", ["store", pytest.param("pos", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["store", "pos"])
 def test_a_token_that_is_refused_ends_the_loop(desk: Desk, side: str) -> None:
     setattr(desk.world.tokens, side, "another")
 
@@ -238,6 +241,7 @@ def test_the_sandbox_writes_settings_that_work_and_ends_on_a_signal(tmp_path: Pa
     assert config.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_the_sandbox_prints_its_settings_where_no_file_is_named(tmp_path: Path) -> None:
     with start("sandbox", "--port", "0", folder=tmp_path) as running:
         running.says("Store and POS are at http://127.0.0.1:")

@@ -1,5 +1,6 @@
 """`bcpoll run-once` from settings to exit code: what it writes, what it prints, and what it leaves alone."""
 
+import json
 import os
 import signal
 from datetime import timedelta
@@ -10,7 +11,7 @@ from program import Desk
 from bcpoll.core.sale import AppliedState
 from bcpoll.sandbox.calls import utc_now
 
-KNOWN = "1 + 0 requests to BigCommerce and the POS"
+KNOWN = "2 + 0 requests to BigCommerce and the POS"
 
 
 def test_the_first_run_writes_every_order_and_says_so_on_one_line(desk: Desk) -> None:
@@ -23,7 +24,7 @@ def test_the_first_run_writes_every_order_and_says_so_on_one_line(desk: Desk) ->
     assert [len(desk.pos().sales[str(number)]) for number in (100, 101, 102)] == [1, 1, 1]
 
 
-def test_the_second_run_writes_nothing_and_asks_for_one_page(desk: Desk) -> None:
+def test_the_second_run_writes_nothing_and_asks_for_two_pages(desk: Desk) -> None:
     desk.run("run-once")
     before, writes = desk.pos(), desk.writes()
 
@@ -109,7 +110,8 @@ def test_reading_further_back_writes_nothing_twice(desk: Desk) -> None:
         (["--since", "2026-11-01"], "'2026-11-01' is not a moment."),
         (["--order", "x"], "'x' is not the id of an order. Write its number, such as 1042."),
         (["--order", "0"], "'0' is not the id of an order."),
-        (["--orders", "5"], "No such option '--orders'. Did you mean '--order'?"),
+        (["--sinc", "5"], "No such option '--sinc'. Did you mean '--since'?"),
+        (["--bodies"], "--bodies goes with --dry-run."),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_that_says_what_would_be_right(
@@ -134,7 +136,13 @@ def test_a_dry_run_shows_the_writes_and_what_they_would_do_to_the_stock(desk: De
     assert said.code == 3
     assert ["100", "create", "sale,", "closed", "19.98", "1.48"] in lines
     assert ["MUG", "-6"] in lines
-    assert not any(line[:1] == ["BC-SHIPPING"] for line in lines)
+    assert ["BC-SHIPPING", "-3"] not in lines
+    assert ["BC-SHIPPING", "Shipping", "(BigCommerce)", "not", "counted"] in lines
+    assert "sales      3 x create sale, closed (100.44)" in said.out
+    assert "money      +100.44, of which tax +7.44" in said.out
+    assert "payments   Online - Card 100.44" in said.out
+    assert "customers  0 created, 1 found in the POS" in said.out
+    assert "example.com" not in said.out
     assert any(line[:3] == [str(wrong), "totals", "differ"] for line in lines)
 
 
@@ -160,15 +168,40 @@ def test_a_dry_run_on_a_checkpoint_leaves_the_ledger_as_it_is(desk: Desk) -> Non
     assert (desk.pos(), desk.ledger(), desk.writes()) == (before, ledger, writes)
 
 
-def test_a_dry_run_with_json_shows_the_bodies(desk: Desk) -> None:
-    said = desk.run("--json", "run-once", "--dry-run", "--order", "100")
+def test_a_dry_run_shows_the_exact_bodies_on_request(desk: Desk) -> None:
+    said = desk.run("run-once", "--dry-run", "--order", "100", "--bodies")
 
-    (write,) = said.json["writes"]
-    assert (write["order"], write["action"]) == (100, "create sale, closed")
-    assert write["body"]["state"] == "closed"
-    assert [line["product"]["id"] for line in write["body"]["line_items"]] == ["product MUG", "product BC-SHIPPING"]
-    assert said.json["stock"] == {"MUG": -1}
-    assert said.json["set_aside"] == []
+    product, untracked, sale = said.out.split("\n\n")[-3:]
+    assert product.startswith('POST /products\n{\n  "name": "Shipping (BigCommerce)"')
+    assert untracked.startswith("PUT /products/(new product BC-SHIPPING)\n")
+    head, _, body = sale.partition("\n")
+    assert head == "POST /sales  (order 100)"
+    assert json.loads(body)["line_items"][1]["product"]["id"] == "(new product BC-SHIPPING)"
+    # Amounts are numbers with all their digits, as they are sent.
+    assert '"price": 12.50000,' in body
+
+
+def test_a_dry_run_with_json_shows_bodies_on_request(desk: Desk) -> None:
+    desk.order(fields={"total_inc_tax": "1.0000"})
+    asked = ("run-once", "--dry-run", "--order", "100", "--order", "103")
+
+    plain, told = desk.run("--json", *asked).json, desk.run("--json", *asked, "--bodies").json
+
+    assert (plain.get("requests"), plain["stock"], plain["money"]) == (None, {"MUG": -1}, "19.98")
+    assert [(write["order"], write["action"]) for write in plain["writes"]] == [(100, "create sale, closed")]
+    assert plain["products"] == [{"code": "BC-SHIPPING", "name": "Shipping (BigCommerce)", "opening_stock": None}]
+    assert plain["set_aside"][0]["money"] == {
+        "adds_up": False,
+        "order_total": "1.00",
+        "order_tax": "1.48",
+        "parts_total": "19.98",
+        "parts_tax": "1.48",
+        "difference": "-18.98",
+        "in": "total",
+        "look_at": [],
+    }
+    assert [(one["method"], one["path"]) for one in told["requests"]][-1] == ("POST", "/sales")
+    assert told["requests"][-1]["body"]["payments"][0]["amount"] == 19.98
 
 
 def test_a_dry_run_tries_the_settings_out_although_there_is_nothing_to_write(desk: Desk) -> None:
