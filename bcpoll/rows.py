@@ -27,11 +27,14 @@ def rows_of(value: object, resource: str) -> list[Json]:
 
 
 def text_of(row: Json, *names: str) -> str:
-    """The first of these members that holds text or a whole number, as text; empty where none does."""
+    """The first of these members that holds text or a whole number, as text; empty where none does.
+
+    Half a surrogate pair, legal in JSON, becomes a question mark: no file and no address can hold it.
+    """
     for name in names:
         value = row.get(name)
         if isinstance(value, str) and value:
-            return value
+            return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return ""

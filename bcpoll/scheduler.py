@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers import SchedulerNotRunningError
+from apscheduler.schedulers.base import STATE_RUNNING
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from bcpoll.errors import AccessRefused, BcpollError, CheckpointError, SettingsError
@@ -19,6 +20,24 @@ log = logging.getLogger(__name__)
 
 # What no later pass can mend before a person has: a refused token, wrong settings, a checkpoint that cannot be used.
 _DEAD_ENDS = (AccessRefused, SettingsError, CheckpointError)
+
+
+class _Scheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no types
+    """A scheduler that goes by the host's clock, and goes on where that is set back."""
+
+    _LONGER = 1.5
+    """By how many intervals a next pass is too far away to be right."""
+
+    def _process_jobs(self) -> float | None:
+        """Start what is due and give the seconds to wait. A pass further away than its interval comes at once."""
+        wait: float | None = super()._process_jobs()
+        if wait is None or self.state != STATE_RUNNING:
+            return wait
+        late = [job for job in self.get_jobs() if wait > self._LONGER * job.trigger.interval.total_seconds()]
+        for job in late:
+            log.warning("the host's clock was set back: the next pass comes now, not in %s minutes", int(wait) // 60)
+            job.modify(next_run_time=datetime.now(UTC))
+        return super()._process_jobs() if late else wait
 
 
 class Loop:
@@ -31,7 +50,7 @@ class Loop:
         self._ended_by: BcpollError | None = None
         # One thread: a pass that is late waits for the one before it, and several late ones become one (coalesce).
         # A late pass is never dropped (no misfire grace), as it would be after one second by default.
-        self._scheduler = BlockingScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
+        self._scheduler = _Scheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
         self._scheduler.add_job(
             self._guarded,
             "interval",

@@ -9,11 +9,12 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from bcpoll.core.decode import Head, decode_head, decode_order
+from bcpoll.core.decode import Head, decode_head, decode_order, decode_refund, decode_transactions
 from bcpoll.core.money import ZERO, Currency, round_money, total
-from bcpoll.core.order import Json, Order
+from bcpoll.core.order import Json, Order, Transaction
+from bcpoll.core.refunds import with_refunds
 from bcpoll.core.rejected import Rejected
-from bcpoll.core.sale import Desired, Sale
+from bcpoll.core.sale import Desired, RefundSale, Sale
 from bcpoll.core.shop import Charge, KnownProducts, Policy, Register, Shop, Tax, Tenders
 from bcpoll.core.status import OrderStatus, StatusPolicy
 from bcpoll.core.translate import translate
@@ -321,6 +322,88 @@ def _text(amount: Amount) -> str:
     return f"{round_money(Decimal(amount), 4):f}"
 
 
+# --- refunds ---------------------------------------------------------------------------------------------------------
+
+
+def a_refund(*items: Json, total: Amount, tax: Amount = "0", **changes: Any) -> Json:
+    """A raw refund of these items; it goes back by the order's own way of paying unless `payments` say otherwise."""
+    refund = {
+        "id": 31,
+        "order_id": 1001,
+        "user_id": 0,
+        "created": "2026-03-05T14:00:00+00:00",
+        "reason": "",
+        "total_amount": Decimal(total),
+        "total_tax": Decimal(tax),
+        "uses_merchant_override_values": False,
+        "payments": [a_refund_payment(total)],
+        "items": list(items),
+    }
+    return refund | changes
+
+
+def a_returned(line: int = 1, units: int = 1, *, kept: Amount = "0", **changes: Any) -> Json:
+    """Units of an order line, by its id, that are given back for."""
+    adjustments = [{"amount": -Decimal(kept), "description": "Kept back"}] if Decimal(kept) else []
+    item = {"item_type": "PRODUCT", "item_id": line, "quantity": units, "requested_amount": None, "reason": ""}
+    return item | {"adjustments": adjustments} | changes
+
+
+def a_money_back(kind: str, amount: Amount | None, **changes: Any) -> Json:
+    """Money that is given back for a charge, or for the order as a whole."""
+    requested = None if amount is None else Decimal(amount)
+    return {"item_type": kind, "item_id": 500, "requested_amount": requested, "reason": "", **changes}
+
+
+def a_refund_payment(amount: Amount, provider: str = "bigcommerce_payments", *, declined: bool = False) -> Json:
+    return {
+        "id": 1,
+        "provider_id": provider,
+        "amount": Decimal(amount),
+        "offline": False,
+        "is_declined": declined,
+        "declined_message": "Declined" if declined else "",
+        "transaction_id": None,
+    }
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+def a_transaction(
+    amount: Amount = "10.00", event: str = "purchase", method: str = "credit_card", **changes: Any
+) -> Json:
+    """A raw transaction that went well; give those of one order numbers of their own."""
+    transaction = {
+        "id": 1,
+        "order_id": "1001",
+        "event": event,
+        "method": method,
+        "amount": Decimal(amount),
+        "currency": "USD",
+        "gateway": "bigcommerce_payments",
+        "gateway_transaction_id": {},
+        "status": "ok",
+        "test": False,
+        "fraud_review": False,
+        "reference_transaction_id": {},
+        "date_created": "2026-03-02T09:15:05+00:00",
+        "gift_certificate": {},
+        "store_credit": {},
+        "offline": {},
+        "custom": {},
+        "payment_method_id": "bigcommerce_payments.card",
+    }
+    return transaction | changes
+
+
+def told_of(*transactions: Json) -> tuple[Transaction, ...]:
+    """Transactions, decoded."""
+    told = decode_transactions(transactions, 1001)
+    assert not isinstance(told, Rejected), told
+    return told
+
+
 # --- what becomes of them --------------------------------------------------------------------------------------------
 
 
@@ -337,13 +420,24 @@ def read(raw: Json) -> Order:
     return order
 
 
-def attempt(raw: Json, shop: Shop | None = None, policy: Policy | None = None) -> Desired | Rejected:
-    """What is made of an order: desired or rejected."""
-    return translate(read(raw), shop or a_shop(), policy or a_policy(), NOTHING_KNOWN)
+def attempt(
+    raw: Json,
+    shop: Shop | None = None,
+    policy: Policy | None = None,
+    transactions: Iterable[Json] | None = None,
+) -> Desired | Rejected:
+    """What is made of an order, with its transactions where they were read: desired or rejected."""
+    told = None if transactions is None else told_of(*transactions)
+    return translate(read(raw), shop or a_shop(), policy or a_policy(), NOTHING_KNOWN, transactions=told)
 
 
-def desired_of(raw: Json, shop: Shop | None = None, policy: Policy | None = None) -> Desired:
-    desired = attempt(raw, shop, policy)
+def desired_of(
+    raw: Json,
+    shop: Shop | None = None,
+    policy: Policy | None = None,
+    transactions: Iterable[Json] | None = None,
+) -> Desired:
+    desired = attempt(raw, shop, policy, transactions)
     assert isinstance(desired, Desired), desired
     return desired
 
@@ -358,6 +452,20 @@ def rejected_of(raw: Json, shop: Shop | None = None, policy: Policy | None = Non
     rejected = attempt(raw, shop, policy)
     assert isinstance(rejected, Rejected), rejected
     return rejected
+
+
+def refunded_of(raw: Json, *refunds: Json, shop: Shop | None = None, policy: Policy | None = None) -> Desired:
+    """What is made of an order together with refunds of it."""
+    shop, policy = shop or a_shop(), policy or a_policy()
+    told = tuple(map(decode_refund, refunds))
+    desired = desired_of(raw, shop, policy)
+    return with_refunds(desired, read(raw), told, shop=shop, policy=policy, known=NOTHING_KNOWN)
+
+
+def refund_of(raw: Json, refund: Json, shop: Shop | None = None, policy: Policy | None = None) -> RefundSale:
+    (found,) = refunded_of(raw, refund, shop=shop, policy=policy).refunds
+    assert isinstance(found, RefundSale), found
+    return found
 
 
 NOTHING_KNOWN: KnownProducts = MappingProxyType({})

@@ -27,8 +27,8 @@ FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 _EVERY = timedelta(minutes=1)
 
 # Left out: what is set aside or not imported, for these cost next to nothing, and the one order of fifty lines and
-# more, for it costs a request of its own and is not as common as one in forty.
-_LEFT_OUT = frozenset({WRONG_TOTAL, FOREIGN, "incomplete", "pending", "more than fifty lines"})
+# more, for it costs a request of its own and is not as common as one in forty. Nor is there a record of any refund.
+_LEFT_OUT = frozenset({WRONG_TOTAL, FOREIGN, "incomplete", "pending", "more than fifty lines", "refunded"})
 
 # How many sales the POS keeps: enough for whatever a pass looks up again.
 _KEPT = 5_000

@@ -30,11 +30,16 @@ _KNOWN = 100
 class Shop:
     """A sandbox, settings that point at it, and passes over it."""
 
-    def __init__(self, folder: Path, store: Flood, text: str) -> None:
-        self.config = folder / "config.toml"
-        self.config.touch(mode=0o600)
-        self.config.write_text(text)
+    def __init__(self, config: Path, store: Flood) -> None:
+        self.config = config
         self.store = store
+
+    def ignoring_refunds(self) -> "Shop":
+        """The same shop with the bare status table."""
+        text = self.config.read_text().replace("[sync]\n", '[sync]\nrefunds = "ignore"\n')
+        (other := self.config.with_name("ignoring.toml")).touch(mode=0o600)
+        other.write_text(text)
+        return Shop(other, self.store)
 
     def passes(self, *, python: Iterable[str] = ()) -> subprocess.CompletedProcess[str]:
         """Run one pass."""
@@ -62,13 +67,16 @@ def main() -> None:
     world = flood(_KNOWN)
     assert isinstance(world.store, Flood)
     with TemporaryDirectory() as folder, serve(world) as url:
-        shop = Shop(Path(folder), world.store, settings_text(url, world))
+        (config := Path(folder) / "config.toml").touch(mode=0o600)
+        config.write_text(settings_text(url, world))
+        shop = Shop(config, world.store)
         rows = [
             ("the first pass of a shop", *shop.counted(0)),
             ("nothing new", *shop.counted(0)),
             ("250 new orders, all known", *shop.counted(250)),
             ("1,000 new orders, all known", *shop.counted(1_000)),
             ("nothing new", *shop.counted(0)),
+            ("nothing new, refunds ignored", *shop.ignoring_refunds().counted(0)),
         ]
         table("Requests of a pass", ("pass", "sales", "BigCommerce", "POS", "POS per order"), rows)
         wall, busy = (sorted(column) for column in zip(*(shop.timed() for _ in range(_RUNS)), strict=True))

@@ -84,6 +84,94 @@ def ids(pages: Iterator[list[Json]]) -> list[int]:
     return [row["id"] for page in pages for row in page]
 
 
+def a_placed(order_id: int, created: float, **more: Any) -> Json:
+    return {"id": order_id, "date_created": rfc2822(later(created)), "status_id": 11} | more
+
+
+class Shelf:
+    """The list of orders by id within a time, sorted, filtered and cut into pages at every request."""
+
+    def __init__(self, server: Loopback, orders: list[Json]) -> None:
+        self.orders = orders
+        self.between: list[Callable[[Shelf], None]] = []
+        server.reply = self.reply
+
+    def reply(self, seen: Seen) -> Answer:
+        if self.between:
+            self.between.pop(0)(self)
+        since, until = (parse_time(seen.query[f"{end}_date_created"]) for end in ("min", "max"))
+        assert since is not None
+        assert until is not None
+        assert seen.query["sort"] == "id:asc"
+        placed = ((row, parse_time(row["date_created"]) or NOON) for row in self.orders)
+        rows = [row for row, at in placed if since <= at <= until and row["id"] >= int(seen.query.get("min_id", 0))]
+        rows = sorted(rows, key=lambda row: row["id"])[: int(seen.query["limit"])]
+        return json_answer(rows) if rows else NO_CONTENT
+
+
+class TestCreatedBetween:
+    def test_everything_that_is_needed_is_asked_for_in_one_request(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer([a_placed(1, 0)]))
+
+        assert ids(source.created_between(NOON, later(60))) == [1]
+
+        [seen] = server.seen
+        assert seen.query == {
+            "min_date_created": "Mon, 23 Nov 2026 11:59:59 +0000",
+            "max_date_created": "Mon, 23 Nov 2026 12:01:01 +0000",
+            "sort": "id:asc",
+            "limit": "250",
+            "include": "consignments.line_items,fees",
+            "consignment_structure": "object",
+        }
+
+    def test_the_end_of_the_window_is_not_in_it(self, server: Loopback, source: BigCommerce) -> None:
+        Shelf(server, [a_placed(number, at) for number, at in enumerate((-1, 0, 59, 60, 61), 1)])
+
+        assert ids(source.created_between(NOON, later(60))) == [2, 3]
+
+    def test_pages_go_on_from_the_last_id_whatever_is_placed_meanwhile(
+        self, server: Loopback, connect: Callable[..., BigCommerce]
+    ) -> None:
+        shelf = Shelf(server, [a_placed(number, 1) for number in range(10, 130)])
+        shelf.between = [lambda _: None, lambda shelf: shelf.orders.append(a_placed(5, 1))]
+
+        assert ids(connect(page_size=50).created_between(NOON, later(60))) == list(range(10, 130))
+
+    def test_an_order_whose_time_cannot_be_read_is_given(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer([a_placed(1, 0) | {"date_created": "?"}]))
+
+        assert ids(source.created_between(NOON, later(60))) == [1]
+
+    @pytest.mark.parametrize("at", [-60, 600])
+    def test_a_filter_that_was_ignored_is_no_answer(self, server: Loopback, source: BigCommerce, at: int) -> None:
+        server.says(json_answer([a_placed(1, at)]))
+
+        with pytest.raises(WrongAnswer, match="a filter was ignored: asked for Mon, 23 Nov 2026 11:59:59"):
+            list(source.created_between(NOON, later(60)))
+
+    def test_a_sort_that_was_ignored_is_no_answer(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer([a_placed(2, 0), a_placed(1, 0)]))
+
+        with pytest.raises(WrongAnswer, match="sort=id:asc was ignored"):
+            list(source.created_between(NOON, later(60)))
+
+    def test_a_page_over_which_the_server_breaks_down_is_read_in_smaller_ones(
+        self, server: Loopback, source: BigCommerce
+    ) -> None:
+        broken = json_answer([], 500)
+        server.says(broken, broken, json_answer([a_placed(1, 0)]))
+
+        assert ids(source.created_between(NOON, later(60))) == [1]
+        assert [seen.query["limit"] for seen in server.seen] == ["250", "250", "125"]
+
+    def test_below_the_smallest_page_it_gives_up(self, server: Loopback, connect: Callable[..., BigCommerce]) -> None:
+        server.reply = lambda seen: json_answer([], 500)
+
+        with pytest.raises(Unreachable):
+            list(connect(page_size=25).created_between(NOON, later(60)))
+
+
 class TestChangedSince:
     def test_everything_that_is_needed_is_asked_for_in_one_request(self, server: Loopback, source: BigCommerce) -> None:
         server.says(json_answer([an_order(1, 0)]))
@@ -350,11 +438,13 @@ class TestIdsWithStatus:
         with pytest.raises(WrongAnswer, match="status_id=0 was ignored"):
             list(source.order_ids_with_status(0))
 
-    def test_an_id_that_is_no_number_is_a_wrong_answer(self, server: Loopback, source: BigCommerce) -> None:
-        server.says(json_answer([{"id": "abc", "status_id": "0"}]))
+    @pytest.mark.parametrize("bad", [{"id": "abc"}, {}, {"id": 10**30}])
+    def test_an_order_without_a_number_that_can_be_read_hides_no_other(
+        self, server: Loopback, source: BigCommerce, bad: Json
+    ) -> None:
+        server.says(json_answer([bad | {"status_id": "0"}, {"id": 7, "status_id": None}]))
 
-        with pytest.raises(WrongAnswer, match="'id' is 'abc'"):
-            list(source.order_ids_with_status(0))
+        assert list(source.order_ids_with_status(0)) == [7]
 
 
 class TestStoreFacts:
@@ -480,3 +570,69 @@ def test_the_adapter_is_what_the_flow_asks_for(source: BigCommerce) -> None:
     wanted: ports.OrderSource = source
 
     assert isinstance(wanted, BigCommerce)
+
+
+class TestRefunds:
+    def refund(self, number: int, order: int = 7, created: str = "2026-11-23T12:00:00+00:00") -> Json:
+        return {"id": number, "order_id": order, "created": created, "total_amount": 1}
+
+    def answer(self, *rows: Json) -> Answer:
+        return json_answer({"data": list(rows), "meta": {}})
+
+    def test_they_are_read_page_by_page_until_a_short_one(self, server: Loopback, source: BigCommerce) -> None:
+        full = [self.refund(number) for number in range(1, 251)]
+        # Of the second page the first row was on the page before: a row can be told twice, and counts once.
+        server.says(self.answer(*full), self.answer(full[-1], self.refund(251)))
+
+        pages = list(source.refunds_since(NOON))
+
+        assert [[row["id"] for row in page] for page in pages] == [list(range(1, 251)), [251]]
+        assert [seen.query["page"] for seen in server.seen] == ["1", "2"]
+
+    def test_the_time_is_named_with_its_zone(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(self.answer())
+
+        assert list(source.refunds_since(datetime(2026, 11, 20, 9, 0, 0, 500, tzinfo=UTC))) == []
+        assert server.seen[0].query["created:min"] == "2026-11-20T09:00:00+00:00"
+
+    def test_a_list_without_a_body_is_empty(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(Answer(status=204))
+
+        assert list(source.refunds_since(NOON)) == []
+
+    def test_a_page_that_comes_again_is_the_last(self, server: Loopback, source: BigCommerce) -> None:
+        full = self.answer(*(self.refund(number) for number in range(1, 251)))
+        server.says(full, full)
+
+        assert [len(page) for page in source.refunds_since(NOON)] == [250]
+
+    def test_a_filter_that_was_ignored_stops_it(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(self.answer(self.refund(1, created="2020-01-01T00:00:00+00:00")))
+
+        with pytest.raises(WrongAnswer, match="a filter was ignored"):
+            list(source.refunds_since(NOON))
+
+    def test_those_of_orders_are_asked_for_in_groups(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(self.answer(self.refund(1, 1)), self.answer(self.refund(2, 60)))
+
+        found = source.refunds_of(range(1, 61))
+
+        assert [row["id"] for row in found] == [1, 2]
+        assert [len(seen.query["order_id:in"].split(",")) for seen in server.seen] == [50, 10]
+
+    def test_those_of_no_order_cost_nothing(self, server: Loopback, source: BigCommerce) -> None:
+        assert source.refunds_of([]) == []
+        assert server.seen == []
+
+    def test_those_of_other_orders_stop_it(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(self.answer(self.refund(1, 8)))
+
+        with pytest.raises(WrongAnswer, match="order_id:in was ignored"):
+            source.refunds_of([7])
+
+    @pytest.mark.parametrize("answer", [json_answer([]), json_answer({}), json_answer({"data": None})])
+    def test_what_is_no_list_is_not_taken_for_none(self, server: Loopback, source: BigCommerce, answer: Answer) -> None:
+        server.says(answer)
+
+        with pytest.raises(WrongAnswer):
+            source.refunds_of([7])

@@ -10,19 +10,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bcpoll.checkpoint import (
+    BookedRefund,
     Checkpoint,
     Intent,
     IntentKind,
     IntentState,
     LedgerRow,
+    RefundRow,
+    RefundState,
     ReviewState,
     RunOutcome,
     Settlement,
     schema,
+    told_again,
 )
 from bcpoll.checkpoint.columns import time_text
 from bcpoll.checkpoint.review import next_try
@@ -661,6 +666,33 @@ class TestIntents:
         ]
         assert checkpoint.open_intents() == []
 
+    def test_an_order_refused_again_and_again_leaves_one_intent_for_each_refusal(self, checkpoint):
+        """An order that waits for a closed register is tried with every run."""
+        for minutes, detail in enumerate(["closed", "closed", "no such tax", "closed"]):
+            checkpoint.intend([an_intent()])
+            checkpoint.settle("1/sale/1", IntentState.REFUSED, at=NOW + minutes * MINUTE, detail=detail)
+
+        assert [(one.detail, one.settled_at) for one in checkpoint.history(1)] == [
+            ("no such tax", NOW + 2 * MINUTE),
+            ("closed", NOW + 3 * MINUTE),
+        ]
+
+    def test_what_becomes_of_one_write_of_an_order_leaves_its_others_alone(self, checkpoint):
+        for key, state in (("1/sale/1", IntentState.REFUSED), ("1/void", IntentState.REFUSED), ("2", IntentState.DONE)):
+            checkpoint.intend([an_intent(key)])
+            checkpoint.settle(key, state, at=NOW, detail="not sent")
+
+        assert [one.key for one in checkpoint.history(1)] == ["1/sale/1", "1/void", "2"]
+
+    def test_what_is_unsettled_is_found_without_reading_what_is_settled(self, checkpoint):
+        checkpoint.intend([an_intent(f"{number}") for number in range(2_000)])
+        checkpoint.settle_many([Settlement(key=f"{number}", state=IntentState.DONE) for number in range(2_000)], at=NOW)
+        thousands = []
+        checkpoint._db.conn.set_progress_handler(lambda: thousands.append(1), 1_000)
+
+        assert checkpoint.open_intents() == []
+        assert thousands == []
+
     def test_an_unknown_outcome_is_looked_up_again_and_settled_later(self, checkpoint):
         checkpoint.intend([an_intent()])
         checkpoint.settle("1/sale/1", IntentState.UNKNOWN, at=NOW, detail="timed out")
@@ -817,6 +849,75 @@ class TestReview:
     def test_an_item_that_is_not_there_is_none(self, checkpoint):
         assert checkpoint.review_item(1) is None
         assert checkpoint.review_item_of(1) is None
+
+
+class TestRefunds:
+    def row(self, number: int = 31, order: int = 7, **changes: Any) -> RefundRow:
+        members: dict[str, Any] = {"content": "c1", "payload": {"id": number}, "created_at": NOW, "written_at": NOW}
+        return RefundRow(refund_id=number, order_id=order, **members | changes)
+
+    def test_a_refund_is_kept_as_it_was_told(self, checkpoint: Checkpoint) -> None:
+        checkpoint.keep_refunds([self.row(), self.row(32, 8, created_at=None)])
+        assert checkpoint.refunds([31, 99]) == {31: self.row()}
+        assert [row.refund_id for row in checkpoint.refunds_of([7, 8])] == [31, 32]
+        assert checkpoint.orders_with_due_refunds() == [7, 8]
+
+    def test_what_was_booked_is_not_lost_when_it_is_told_again(self, checkpoint: Checkpoint) -> None:
+        checkpoint.keep_refunds([self.row()])
+        done = BookedRefund(
+            refund_id=31, sale_id="s", total=Decimal("1.00"), units={5: 2}, outlet_id="o", to_take_out={"p": 2}
+        )
+        checkpoint.book_refunds([done], NOW)
+        checkpoint.looked_at_refunds([7])
+        changed = told_again(checkpoint.refunds([31])[31], self.row(content="c2"))
+        assert changed is not None
+        checkpoint.keep_refunds([changed])
+        (row,) = checkpoint.refunds_of([7])
+        assert (row.state, row.is_due, row.sale_id, row.total) == (RefundState.CHANGED, True, "s", Decimal("1.00"))
+        assert (dict(row.units), row.outlet_id, dict(row.to_take_out)) == ({5: 2}, "o", {"p": 2})
+
+    @pytest.mark.parametrize(
+        ("known", "then"),
+        [
+            (RefundState.WAITING, RefundState.WAITING),
+            (RefundState.DECLINED, RefundState.WAITING),
+            (RefundState.LEFT, RefundState.WAITING),
+            (RefundState.BOOKED, RefundState.CHANGED),
+            (RefundState.CHANGED, RefundState.CHANGED),
+        ],
+    )
+    def test_another_word_of_the_store_counts_anew(self, known: RefundState, then: RefundState) -> None:
+        before = self.row(state=known, is_due=False)
+        assert told_again(before, self.row()) is None
+        after = told_again(before, self.row(content="c2"))
+        assert after is not None
+        assert (after.state, after.is_due, after.content) == (then, True, "c2")
+
+    def test_two_refunds_cannot_have_one_sale(self, checkpoint: Checkpoint) -> None:
+        checkpoint.keep_refunds([self.row(), self.row(32)])
+        same = [BookedRefund(refund_id=number, sale_id="s", total=Decimal(1)) for number in (31, 32)]
+        with pytest.raises(sqlite3.IntegrityError):
+            checkpoint.book_refunds(same, NOW)
+        assert [row.state for row in checkpoint.refunds_of([7])] == [RefundState.WAITING] * 2
+
+    def test_the_cursor_of_refunds_only_goes_forward(self, checkpoint: Checkpoint) -> None:
+        checkpoint.begin_refunds(NOW)
+        assert (checkpoint.refunds_start(), checkpoint.refunds_cursor()) == (NOW, NOW)
+        assert checkpoint.move_refunds_cursor(NOW + timedelta(hours=1))
+        assert not checkpoint.move_refunds_cursor(NOW)
+        with pytest.raises(ValueError, match="not a mark"):
+            checkpoint.set_mark("refunds cursor", NOW)
+        checkpoint.end_refunds()
+        assert (checkpoint.refunds_start(), checkpoint.refunds_cursor()) == (None, None)
+
+    def test_only_what_is_done_is_blanked(self, checkpoint: Checkpoint) -> None:
+        checkpoint.keep_refunds([self.row(number) for number in (31, 32, 33)])
+        checkpoint.decline_refunds([32])
+        checkpoint.book_refunds([BookedRefund(refund_id=33, sale_id="s", total=Decimal(1), to_take_out={"p": 1})], NOW)
+        assert checkpoint.prune(NOW + timedelta(days=1)) == 1
+        checkpoint.take_out(33, {})
+        assert checkpoint.prune(NOW + timedelta(days=1)) == 1
+        assert [row.payload for row in checkpoint.refunds_of([7])] == [{"id": 31}, {}, {}]
 
 
 class TestReferences:

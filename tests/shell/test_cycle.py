@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shop import ADA, BASIL, GUEST, NOW, Shop
@@ -17,8 +18,11 @@ from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import fingerprint
 from bcpoll.errors import AccessRefused, RetryLater, SettingsError, Unreachable, WrongAnswer
 from bcpoll.sandbox.drafts import Item
-from bcpoll.sandbox.faults import Fault
+from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.switches import Switches
+
+# What every pass asks the store first: what was refunded.
+REFUNDS = "GET /v3/orders/payment_actions/refunds"
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -47,12 +51,20 @@ class TestWhatAPassCosts:
         assert (report.set_aside, report.waiting) == (0, 0)
         assert shop.stock() == 44
 
-    def test_a_second_pass_asks_the_store_once_and_the_pos_nothing(self, shop: Shop) -> None:
+    def test_a_second_pass_asks_the_store_twice_and_the_pos_nothing(self, shop: Shop) -> None:
         report = shop.pass_()
 
-        assert shop.asked("store") == ["GET /v2/orders"]
+        assert shop.asked("store") == [REFUNDS, "GET /v2/orders"]
         assert shop.asked("pos") == []
         assert (report.counts["read"], report.counts["unchanged"], report.counts["created"]) == (2, 2, 0)
+
+    def test_where_refunds_are_ignored_the_store_is_asked_once(self) -> None:
+        shop = Shop(settings={"sync": {"refunds": "ignore"}})
+        shop.pass_()
+
+        shop.pass_()
+
+        assert (shop.asked("store"), shop.asked("pos")) == (["GET /v2/orders"], [])
 
     def test_a_new_order_of_a_known_customer_costs_one_request_to_each_side(self, shop: Shop) -> None:
         for _ in range(3):
@@ -60,7 +72,7 @@ class TestWhatAPassCosts:
 
         shop.pass_()
 
-        assert shop.asked("store") == ["GET /v2/orders"]
+        assert shop.asked("store") == [REFUNDS, "GET /v2/orders"]
         assert shop.asked("pos") == ["POST /sales"] * 3
         assert shop.lives() == []
 
@@ -71,7 +83,7 @@ class TestWhatAPassCosts:
         shop.pass_()
 
         # The second page begins at the last second of the first one, and is short enough to be known as the last.
-        assert shop.asked("store") == ["GET /v2/orders"] * 2
+        assert shop.asked("store") == [REFUNDS, *["GET /v2/orders"] * 2]
         assert shop.asked("pos") == ["POST /sales"] * 260
         assert shop.lives() == []
 
@@ -201,7 +213,8 @@ class TestWhichOrders:
         asked = []
         for _ in range(4):
             shop.later(hours=12)
-            asked.append(shop.world.log.matching(side="store")[0].params["min_date_modified"][5:-6])
+            lists = [one for one in shop.world.log.matching(side="store") if "min_date_modified" in one.params]
+            asked.append(lists[0].params["min_date_modified"][5:-6])
 
         overlap = "20 Nov 2026 09:19:59"
         assert asked == [overlap, swept, overlap, swept]
@@ -212,13 +225,38 @@ class TestWhichOrders:
         shop.pass_()
         swept = shop.checkpoint.mark("sweep")
         shop.time.forward(hours=25)
-        shop.fails(Fault.ERROR_503, "GET", "/orders", side="store", times=2)
+        shop.fails(Fault.ERROR_503, "GET", "/v2/orders", side="store", times=2)
 
         with pytest.raises(Unreachable):
             shop.pass_()
         assert shop.checkpoint.mark("sweep") == swept
         shop.pass_()
 
+        assert shop.checkpoint.mark("sweep") == shop.time.now()
+
+    @pytest.mark.parametrize(
+        ("newest", "hours"),
+        [
+            pytest.param({"at": NOW - DAY}, 1, id="from before the start"),
+            pytest.param({"status": OrderStatus.INCOMPLETE}, 1, id="not real yet"),
+            pytest.param({}, 0, id="just placed"),
+        ],
+    )
+    def test_a_sweep_minds_no_newest_order_that_the_list_need_not_show(
+        self, shop: Shop, newest: dict[str, Any], hours: int
+    ) -> None:
+        def hide(request: Request) -> None:
+            if "min_date_modified" in request.params:
+                request.params.update(max_date_modified="Fri, 20 Nov 2026 09:30:00 +0000")
+
+        shop.world.before.append(hide)
+        shop.time.forward(hours=25)
+        shop.order(**newest)
+        shop.time.forward(hours=hours)
+
+        shop.pass_()
+
+        assert "GET /v2/orders" in shop.asked("store")[1:]
         assert shop.checkpoint.mark("sweep") == shop.time.now()
 
     def test_reading_since_a_moment_is_no_sweep(self) -> None:
@@ -331,7 +369,7 @@ class TestNamedOrders:
 
         report = shop.pass_(known)
 
-        assert shop.asked("store") == [f"GET /v2/orders/{known}"]
+        assert shop.asked("store") == [REFUNDS, f"GET /v2/orders/{known}"]
         assert (report.counts["read"], report.counts["unchanged"], shop.writes()) == (1, 0, [])
 
     def test_lines_beyond_those_embedded_are_read_from_their_own_resource(self, shop: Shop) -> None:
@@ -545,7 +583,7 @@ class TestTheLifeOfAnOrder:
         shop = Shop()
         order = shop.order()
         shop.pass_()
-        shop.happens(shop.store.set_status, order, UNPAID)
+        shop.happens(shop.store.void_payments, order)
 
         shop.pass_()
 

@@ -66,11 +66,9 @@ EVENTS: dict[str, tuple[Callable[[Shop], None], str, str]] = {
 UNCLEAR = [
     Fault.RESET_BEFORE,
     Fault.RESET_AFTER,
-    Fault.ERROR_500,
-    Fault.ERROR_500_AFTER,
-    Fault.BUSY_DATE,
     Fault.CUT_BODY,
-    Fault.EMPTY_BODY,
+    *(pytest.param(fault, marks=pytest.mark.slow) for fault in (Fault.ERROR_500, Fault.ERROR_500_AFTER)),
+    *(pytest.param(fault, marks=pytest.mark.slow) for fault in (Fault.BUSY_DATE, Fault.EMPTY_BODY)),
 ]
 
 
@@ -114,7 +112,7 @@ class TestFaultsOnEveryKindOfWrite:
         assert (shop.lives(), shop.review(), shop.checkpoint.open_intents()) == ([], [], [])
 
     @pytest.mark.parametrize("event", EVENTS)
-    @pytest.mark.parametrize("lag", [0, 50])
+    @pytest.mark.parametrize("lag", [pytest.param(0, marks=pytest.mark.slow), 50])
     def test_a_pos_that_can_hardly_be_reached_is_only_a_delay(self, event: str, lag: int) -> None:
         shop = opened(switches=Switches(search_lag_requests=lag))
         EVENTS[event][0](shop)
@@ -186,7 +184,7 @@ class TestBeingKilled:
             "PUTsales",
         }
 
-    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.slow), True], ids=["before", "after"])
     @pytest.mark.parametrize("number", range(1, WRITES + 1))
     def test_at_each_write_to_the_pos_ends_as_if_nothing_had_happened(
         self,
@@ -203,8 +201,8 @@ class TestBeingKilled:
 
         assert ends(shop) == undisturbed
 
-    @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
-    @pytest.mark.parametrize("lag", [0, 10_000])
+    @pytest.mark.parametrize("committed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["before", "after"])
+    @pytest.mark.parametrize("lag", [pytest.param(0, marks=pytest.mark.slow), 10_000])
     def test_at_each_commit_ends_as_if_nothing_had_happened(
         self,
         tmp_path: Path,

@@ -25,7 +25,7 @@ def load(shop: Shop, settings: Settings | None = None) -> Names:
 
 
 def changed(**sections: Any) -> Shop:
-    return Shop(settings=sections)
+    return Shop(settings=sections, is_new=True)
 
 
 def test_names_become_ids() -> None:
@@ -49,7 +49,7 @@ def test_names_become_ids() -> None:
 
 
 def test_an_id_is_as_good_as_a_name() -> None:
-    shop = Shop()
+    shop = Shop(is_new=True)
     register = shop.world.pos.id_of(shop.world.pos.registers, "Main Register")
 
     names = load(shop, changed(pos={"register": register}).settings)
@@ -87,7 +87,7 @@ def test_every_unknown_name_is_told_at_once_with_what_there_is() -> None:
 
 
 def test_a_pos_without_any_says_so() -> None:
-    shop = Shop()
+    shop = Shop(is_new=True)
     for kind in list(shop.world.pos.payment_types):
         shop.world.pos.delete(shop.world.pos.payment_types, kind["id"])
 
@@ -97,7 +97,7 @@ def test_a_pos_without_any_says_so() -> None:
 
 class TestKeeping:
     def test_names_are_asked_for_once_a_day(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         first = load(shop)
         assert "GET /retailer" in shop.asked("pos")
 
@@ -110,14 +110,14 @@ class TestKeeping:
         assert "GET /retailer" in shop.asked("pos")
 
     def test_what_is_kept_is_what_was_read(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         shop.world.pos.add_tax("Odd", "0.0825")
 
         assert load(shop) == load(shop)
         assert Decimal("0.0825") in [tax.rate for tax in load(shop).taxes]
 
     def test_a_name_that_is_missing_is_looked_for_afresh(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         load(shop)
         settings = changed(pos={"register": "Christmas Market"}).settings
         shop.world.pos.add_register("Christmas Market", "Main Store")
@@ -127,7 +127,7 @@ class TestKeeping:
         assert shop.asked("pos") == []
 
     def test_names_that_are_wrong_are_not_kept(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         load(shop)
 
         for _ in range(2):
@@ -136,7 +136,7 @@ class TestKeeping:
             assert "GET /users" in shop.asked("pos")
 
     def test_a_clock_that_was_set_back_reads_afresh(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         load(shop)
         shop.time.at = NOW - timedelta(days=3)
 
@@ -156,7 +156,7 @@ class TestKeeping:
         ],
     )
     def test_what_another_version_kept_is_read_afresh(self, spoil: Callable[[Any], Any]) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         names = load(shop)
         kept, _ = shop.checkpoint.cached(CACHE)
         spoil(kept)
@@ -169,7 +169,7 @@ class TestKeeping:
 
     @pytest.mark.parametrize("kept", [[], "text", None])
     def test_what_is_no_reference_data_at_all_is_read_afresh(self, kept: object) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         shop.checkpoint.cache(CACHE, kept, shop.time.now())
 
         assert load(shop).register.name == "Online"
@@ -177,12 +177,12 @@ class TestKeeping:
 
 class TestTaxes:
     def test_without_a_name_it_is_the_default_of_the_pos(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
 
         assert load(shop).default_tax_id == shop.world.pos.id_of(shop.world.pos.taxes, "Sales Tax")
 
     def test_and_where_that_has_none_the_no_tax_group(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         for tax in shop.world.pos.taxes:
             tax["is_default"] = False
 
@@ -213,7 +213,7 @@ class TestRoutes:
         assert shop.lives() == []
 
     def test_everything_is_read_that_settings_name(self) -> None:
-        shop = Shop()
+        shop = Shop(is_new=True)
         with shop.connected() as shell:
             references = read(shell.pos)
 

@@ -1,8 +1,10 @@
 """The sandbox's POS answers as the API of 2026-07 is documented to."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -154,14 +156,105 @@ def test_the_rate_limit_follows_from_the_registers(world: World, client: Client)
     assert over.headers["Retry-After"] == "Fri, 20 Nov 2026 12:05:01 GMT"
 
 
+FORM = {"client_id": "client", "client_secret": "client-secret"}
+PAGE = {
+    "client_id": "client",
+    "response_type": "code",
+    "redirect_uri": "http://127.0.0.1:9/back",
+    "scope": "taxes:read",
+}
+
+
+def refresh(client: Client, token: str) -> Any:
+    form = FORM | {"grant_type": "refresh_token", "refresh_token": token}
+    return client.session.post(f"{BASE_URL}/api/1.0/token", data=form, timeout=5)
+
+
+def log_in(client: Client, **changes: str) -> Mapping[str, str]:
+    """What the browser brings back from the login page."""
+    answer = client.session.get(f"{BASE_URL}/connect", params=PAGE | changes, allow_redirects=False, timeout=5)
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("http://127.0.0.1:9/back?")
+    return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+
+
+def exchange(client: Client, code: str, redirect_uri: str = PAGE["redirect_uri"]) -> Any:
+    form = FORM | {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    return client.session.post(f"{BASE_URL}/api/1.0/token", data=form, timeout=5)
+
+
 def test_the_token_endpoint_rotates_both_tokens(world: World, client: Client) -> None:
-    form = {"grant_type": "refresh_token", "client_id": "client", "client_secret": "client-secret"}
-    url = f"{BASE_URL}/api/1.0/token"
-    first = client.session.post(url, data=form | {"refresh_token": "refresh-token"}, timeout=5).json()
+    first = refresh(client, "refresh-token").json()
     assert client.pos("GET", "/taxes").status_code == 200
     assert world.tokens.pos == first["access_token"]
-    again = client.session.post(url, data=form | {"refresh_token": "refresh-token"}, timeout=5)
-    assert again.status_code == 400
+    assert refresh(client, "refresh-token").status_code == 400
+    second = refresh(client, first["refresh_token"]).json()
+    assert client.pos("GET", "/taxes").status_code == 200
+    world.tokens.pos = first["access_token"]
+    assert first["access_token"] not in world.tokens.ends
+    assert second["access_token"] in world.tokens.ends
+
+
+def test_an_access_token_may_outlive_its_refresh(world: World, client: Client) -> None:
+    world.switch(refreshed_access="lives")
+    first = refresh(client, "refresh-token").json()
+    refresh(client, first["refresh_token"])
+
+    assert world.tokens.let_in(f"Bearer {first['access_token']}", world.clock())
+    assert not world.tokens.let_in(first["access_token"], world.clock())
+
+
+def test_an_access_token_ends_by_the_clock_of_the_world(world: World, client: Client) -> None:
+    told = refresh(client, "refresh-token").json()
+    begin = world.clock()
+    world.set_clock(lambda: begin + timedelta(seconds=told["expires_in"]) - timedelta(seconds=1))
+    assert client.pos("GET", "/taxes").status_code == 200
+    world.set_clock(lambda: begin + timedelta(seconds=told["expires_in"]))
+    assert client.pos("GET", "/taxes").status_code == 401
+    assert told["expires"] == int((begin + timedelta(days=1)).timestamp())
+
+
+def test_a_login_gives_a_code_that_is_good_once_and_for_its_scopes(client: Client) -> None:
+    back = log_in(client, state="mine")
+    given = exchange(client, back["code"])
+
+    assert {**back, "code": ""} == {"code": "", "domain_prefix": "sandbox", "state": "mine"}
+    assert given.json()["scope"] == "taxes:read"
+    assert client.pos("GET", "/taxes").status_code == 200
+    assert client.pos("GET", "/users").status_code == 403
+    assert exchange(client, back["code"]).status_code == 400
+
+
+def test_a_code_is_good_for_the_redirect_that_it_was_given_for(client: Client) -> None:
+    code = log_in(client)["code"]
+    assert exchange(client, code, "http://127.0.0.1:9/other").status_code == 400
+
+
+@pytest.mark.parametrize(("status", "told"), [("400", 400), ("401", 401), ("403", 403), ("422", 422)])
+def test_a_grant_is_refused_as_the_switch_says(world: World, client: Client, status: str, told: int) -> None:
+    world.switch(refused_grant=status)
+    answer = refresh(client, "another")
+    assert (answer.status_code, answer.json()) == (told, {"error": "invalid_grant"})
+
+
+def test_a_login_is_denied_with_and_without_its_state(world: World, client: Client) -> None:
+    assert log_in(client, scope="", state="mine") == {"error": "access_denied", "state": "mine"}
+    world.tokens.denies = True
+    world.switch(denial="without_state")
+    assert log_in(client, state="mine") == {"error": "access_denied"}
+
+
+def test_the_login_page_sends_nobody_back_for_an_application_that_it_does_not_know(client: Client) -> None:
+    page = PAGE | {"client_id": "another"}
+    answer = client.session.get(f"{BASE_URL}/connect", params=page, allow_redirects=False, timeout=5)
+    assert answer.status_code == 400
+
+
+def test_the_token_endpoint_has_a_limit_of_its_own(world: World, client: Client) -> None:
+    world.limits = Limits(pos_quota=50, token_quota=1)
+    assert refresh(client, "refresh-token").headers["X-RateLimit-Limit"] == "1"
+    assert refresh(client, world.tokens.refresh).status_code == 429
+    assert client.pos("GET", "/taxes").headers["X-RateLimit-Limit"] == "50"
 
 
 # Sales

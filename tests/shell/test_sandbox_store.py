@@ -273,6 +273,26 @@ def test_a_refund_names_what_was_given_back(world: World) -> None:
     assert world.store.catalogue.left("MUG") == 49
 
 
+def test_a_refund_may_keep_something_back_or_give_tax_alone(world: World) -> None:
+    number = world.store.place(draft(world))
+    world.store.refund(number, Refund(lines={0: 1}, kept={0: "2.00"}))
+    world.store.refund(number, Refund(tax_only="0.50"))
+    kept, tax_only = world.store.refunds
+    assert kept["items"][0]["adjustments"] == [{"amount": Decimal("-2.00"), "description": "Kept back"}]
+    assert (kept["total_amount"], tax_only["total_amount"], tax_only["total_tax"]) == (
+        Decimal("11.50"),
+        Decimal("0.50"),
+        Decimal("0.50"),
+    )
+    assert tax_only["items"] == []
+
+
+def test_the_payment_of_a_refund_may_be_declined_later_on(world: World) -> None:
+    number = world.store.place(draft(world))
+    world.store.decline_refund(world.store.refund(number, Refund(order_amount="1.00")))
+    assert [payment["is_declined"] for payment in world.store.refunds[0]["payments"]] == [True]
+
+
 LIFE = {
     "pay": lambda world, number: world.store.pay(number),
     "status": lambda world, number: world.store.set_status(number, OrderStatus.DISPUTED),
@@ -486,6 +506,24 @@ def test_switch_refunds(world: World, clock: Clock, position: Any, *, moves: boo
     assert (world.store.orders[number].modified == clock.now) is moves
 
 
+@pytest.mark.parametrize(("position", "expected"), [("with_tax", "5.40"), ("without_tax", "5.00")])
+def test_switch_refund_amounts(world: World, position: Any, expected: str) -> None:
+    world.switch(refund_amounts=position)
+    number = world.store.place(draft(world, parcels=(Parcel(cost="5.00"),), tax_rate="0.08"))
+    world.store.refund(number, Refund(shipping="5.40"))
+    assert world.store.refunds[0]["items"][0]["requested_amount"] == Decimal(expected)
+    assert world.store.refunds[0]["total_tax"] == Decimal("0.40")
+
+
+def test_switch_refund_lag_seconds(world: World, client: Client, clock: Clock) -> None:
+    world.switch(refund_lag_seconds=90)
+    world.store.refund(world.store.place(draft(world)), Refund(order_amount="1.00"))
+    path = "/v3/orders/payment_actions/refunds"
+    assert client.store(path).json()["data"] == []
+    clock.tick(90)
+    assert len(client.store(path).json()["data"]) == 1
+
+
 @pytest.mark.parametrize(("position", "moves"), [("moves_date", True), ("leaves_date", False)])
 def test_switch_archiving(world: World, clock: Clock, position: Any, *, moves: bool) -> None:
     world.switch(archiving=position)
@@ -499,6 +537,7 @@ def test_a_world_can_be_built_with_other_switches() -> None:
     assert new_world(switches=Switches(empty_list="[]")).switches.empty_list == "[]"
 
 
+@pytest.mark.slow
 def test_a_long_list_is_read_quickly_by_time(world: World, client: Client, clock: Clock) -> None:
     plain = draft(world)
     for number in range(3000):

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import chain, repeat
 
 import pytest
@@ -59,6 +59,33 @@ def test_the_first_pass_comes_at_once() -> None:
     run(passes, interval=NEVER)
 
     assert passes.count == 1
+
+
+def test_a_clock_that_is_set_back_a_day_does_not_keep_the_next_pass_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    back = timedelta(0)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - back
+
+    class Passing(Passes):
+        def __call__(self) -> None:
+            nonlocal back
+            back = timedelta(days=self.count + 1)
+            super().__call__()
+
+    for module in ("bcpoll.scheduler", "apscheduler.schedulers.base"):
+        monkeypatch.setattr(f"{module}.datetime", Clock)
+    passes = Passing(None, None, None)
+    # Ends the loop where it would wait for a day.
+    guard = threading.Timer(PATIENCE, lambda: passes.loop and passes.loop.stop())
+    guard.start()
+
+    run(passes)
+    guard.cancel()
+
+    assert passes.count == 3
 
 
 def test_passes_come_on_the_interval_until_the_loop_is_stopped() -> None:
