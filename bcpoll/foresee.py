@@ -28,9 +28,10 @@ from bcpoll.core.sale import (
 )
 from bcpoll.core.shop import PosSale
 from bcpoll.core.sold import sold_items
-from bcpoll.cycle import Preview, Shell
-from bcpoll.resolve import Resolver, opening_stock, sold_units
+from bcpoll.cycle import Preview
+from bcpoll.resolve import Resolver, catalogue_price, opening_stock, sold_units
 from bcpoll.send import find_address
+from bcpoll.shell import Shell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,7 @@ class _Foresight:
         stock = shell.source.stock(ids) if ids else {}
         sold = sold_units(self._creations)
         self._new = [(draft, opening_stock(draft, stock, sold)) for draft in missing]
+        self._prices = {draft.code: catalogue_price(draft, stock) for draft in missing}
 
     def effect(self) -> Effect:
         """The sums and the requests."""
@@ -221,7 +223,7 @@ class _Foresight:
 
     def _product_requests(self, draft: ProductDraft, opening: Decimal | None) -> Iterator[Request]:
         shop = self._shell.shop()
-        body = product_body(draft, shop, shop.register.outlet_id, opening)
+        body = product_body(draft, shop, shop.register.outlet_id, opening, self._prices[draft.code])
         yield Request(order_id=0, method="POST", path="/products", body=body)
         if opening is None:
             path = f"/products/{_new_product(draft.code)}"

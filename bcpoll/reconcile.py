@@ -24,7 +24,7 @@ from bcpoll.core.sale import Desired
 from bcpoll.core.shop import Policy, PosSale, Refunds, Shop
 from bcpoll.core.sold import Sold, named_order, sold
 from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
-from bcpoll.cycle import fingerprint, with_lines
+from bcpoll.decide import fingerprint, with_lines
 from bcpoll.ports import OrderSource, PointOfSale
 from bcpoll.spool import Spool
 from bcpoll.transactions import TransactionReader

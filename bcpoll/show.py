@@ -23,7 +23,7 @@ from bcpoll.core.sides import check_items, items_from
 from bcpoll.core.sold import payments, sold_items
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.translate import checked_parts, ordered_items
-from bcpoll.cycle import with_lines
+from bcpoll.decide import with_lines
 from bcpoll.ports import OrderSource, PointOfSale
 from bcpoll.reconcile import Reconciler
 

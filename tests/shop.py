@@ -24,7 +24,7 @@ from bcpoll.budget import Clock
 from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem
 from bcpoll.config import Refunds, Settings, policy
 from bcpoll.core.status import OrderStatus
-from bcpoll.cycle import Preview, Report, Scope, Shell, preview, run_pass
+from bcpoll.cycle import Preview, Report, Scope, preview, run_pass
 from bcpoll.errors import RetryLater
 from bcpoll.http import Client
 from bcpoll.pos import LightspeedPos
@@ -39,6 +39,7 @@ from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.store import Store
 from bcpoll.sandbox.switches import Switches
 from bcpoll.sandbox.world import World, furnish, new_world
+from bcpoll.shell import Shell
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 OUTLET = "Main Store"

@@ -36,13 +36,13 @@ from shop import Shop
 
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.core.status import OrderStatus
-from bcpoll.cycle import Shell
 from bcpoll.errors import BcpollError, RetryLater
 from bcpoll.http import Client
 from bcpoll.sandbox.drafts import Draft, Item
 from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.limits import Limits
 from bcpoll.sandbox.world import World, new_world
+from bcpoll.shell import Shell
 
 # Refused tokens and rights wait for a person; everything else has to pass by itself.
 FAULTS = [fault for fault in Fault if fault not in (Fault.TOKEN_REFUSED, Fault.SCOPE_REFUSED)]

@@ -20,13 +20,14 @@ from shop import ADA, BASIL, GUEST, NOBODY, NOW, Killed, Shop, is_refund
 
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
-from bcpoll.cycle import Report, Shell
+from bcpoll.cycle import Report
 from bcpoll.errors import RetryLater
 from bcpoll.http import Client
 from bcpoll.sandbox.drafts import Item, Parcel, Shopper
 from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.switches import Switches, choices
+from bcpoll.shell import Shell
 
 pytestmark = pytest.mark.slow
 

@@ -22,13 +22,13 @@ from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import Loaded, Settings, WhenClosed, is_there, load, policy
 from bcpoll.core.fit import is_old_version, skew
 from bcpoll.core.shop import Retailer, Shop
-from bcpoll.cycle import Shell
 from bcpoll.errors import Problem, SettingsError
 from bcpoll.http import Client, Patience, TokenSource
 from bcpoll.lock import run_lock
 from bcpoll.look import Setup
 from bcpoll.rebuild import refuse_if_lost
 from bcpoll.references import load_shop
+from bcpoll.shell import Shell
 from bcpoll.token_file import TokenFile
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from bcpoll.core.plan import plan
 from bcpoll.core.sale import Applied, Desired, Plan
 from bcpoll.core.shop import KnownProducts, Policy, Shop
 from bcpoll.core.translate import product_codes, translate
-from bcpoll.cycle import fingerprint
+from bcpoll.decide import fingerprint
 from bcpoll.http import read_json, write_json
 from bcpoll.sandbox.server import serve
 from tests.bench.flood import FIRST, flood

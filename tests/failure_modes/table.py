@@ -159,8 +159,8 @@ MODES = (
             _guard(
                 "What cannot be read is kept with its payload and its reason",
                 "test_05_an_order_that_is_dropped_without_a_word",
-                "bcpoll/cycle.py",
-                "self._set_aside(rejected, version.raw, version.fingerprint, now)",
+                "bcpoll/books.py",
+                "self.set_aside(why, version.raw, version.fingerprint, now)",
                 "pass",
             ),
         ),
@@ -172,7 +172,7 @@ MODES = (
             _guard(
                 "A bug that shows over one order sets that order aside",
                 "test_06_a_bug_over_one_order_that_blocks_all_others",
-                "bcpoll/cycle.py",
+                "bcpoll/decide.py",
                 "except Exception as error:",
                 "except KeyboardInterrupt as error:",
             ),
@@ -199,8 +199,8 @@ MODES = (
             _guard(
                 "Orders from before the start are left alone",
                 "test_07_a_first_run_that_books_the_past",
-                "bcpoll/cycle.py",
-                "or not _is_before(head, self._start)",
+                "bcpoll/decide.py",
+                "or not is_before(head, self.start)",
                 "or True",
             ),
             _guard(

@@ -31,7 +31,7 @@ from builders import (
 from shop import ADA, GUEST, NOW, OUTLET, Killed, Shop, Time
 from wsgi import BASE_URL
 
-from bcpoll import cycle, logs, pos
+from bcpoll import decide, logs, pos
 from bcpoll.budget import Clock, WindowBudget
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, RunOutcome
 from bcpoll.cli import wiring
@@ -224,12 +224,12 @@ def test_05_an_order_that_is_dropped_without_a_word() -> None:
 def test_06_a_bug_over_one_order_that_blocks_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = opened()
     odd, plain = shop.order(), shop.order()
-    translate = cycle.translate
+    translate = decide.translate
 
     def breaks(order: Any, *more: Any, **named: Any) -> Any:
         return 1 // 0 if order.id == odd else translate(order, *more, **named)
 
-    monkeypatch.setattr(cycle, "translate", breaks)
+    monkeypatch.setattr(decide, "translate", breaks)
 
     a_pass(shop)
 

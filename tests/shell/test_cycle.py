@@ -15,7 +15,7 @@ from bcpoll.core.order import LineKind
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import AppliedState
 from bcpoll.core.status import OrderStatus
-from bcpoll.cycle import fingerprint
+from bcpoll.decide import fingerprint
 from bcpoll.errors import AccessRefused, RetryLater, SettingsError, Unreachable, WrongAnswer
 from bcpoll.sandbox.drafts import Item
 from bcpoll.sandbox.faults import Fault, Request
@@ -853,7 +853,7 @@ class TestFailures:
         assert fingerprint({"a": 1}) != fingerprint({"a": 2})
 
     def test_what_was_written_is_logged(self, shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.INFO, "bcpoll.cycle")
+        caplog.set_level(logging.INFO, "bcpoll.books")
         new, foreign = shop.order(), shop.order(currency="EUR")
 
         shop.pass_()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from shop import ADA, Shop
 
-from bcpoll import cycle
+from bcpoll import decide
 from bcpoll.core.rejected import Reason
 from bcpoll.errors import Unreachable
 from bcpoll.sandbox.faults import Fault
@@ -30,12 +30,12 @@ def test_an_order_whose_lines_break_the_store_over_and_over_holds_up_no_other() 
 def test_a_bug_that_shows_over_one_order_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop()
     odd, plain = shop.order(), shop.order()
-    translate = cycle.translate
+    translate = decide.translate
 
     def breaks(order: Any, *more: Any, **named: Any) -> Any:
         return 1 // 0 if order.id == odd else translate(order, *more, **named)
 
-    monkeypatch.setattr(cycle, "translate", breaks)
+    monkeypatch.setattr(decide, "translate", breaks)
 
     shop.pass_()
 

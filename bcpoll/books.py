@@ -1,0 +1,161 @@
+"""Writing down what became of orders: ledger, refunds, review, counts and log, within the caller's transaction.
+
+Owns what the ledger says of an order and how an order is set aside. Decides nothing and speaks to neither side.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from bcpoll.apply import Outcome, Planned
+from bcpoll.checkpoint import IntentKind, LedgerRow
+from bcpoll.core.decode import Head
+from bcpoll.core.order import Json
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import Action, CreateRefund, CreateSale, FulfillSale, SettleSale, VoidSale
+from bcpoll.decide import Version
+from bcpoll.shell import Shell
+from bcpoll.stock import TakenOut
+
+log = logging.getLogger(__name__)
+
+# No search of the POS lags behind for longer; how long it does is not documented.
+_SEARCH_CAUGHT_UP = timedelta(days=1)
+
+
+class Books:
+    """Keeps the books of one pass."""
+
+    def __init__(self, shell: Shell, *, run_id: int, counts: Counter[str], refunds_waiting: Collection[int]) -> None:
+        """`refunds_waiting` are the orders with refunds that are not booked yet."""
+        self._shell = shell
+        self._run_id = run_id
+        self._counts = counts
+        self._refunds_waiting = refunds_waiting
+        self._but_for_stock: set[int] = set()
+        """Orders that went well, if only their returned goods are taken out of stock."""
+
+    def keep(self, outcomes: Sequence[Outcome], now: datetime) -> None:
+        """Write down what became of the orders: ledger, review, counts."""
+        self._shell.checkpoint.record([_ledger_row(one, now, self._run_id) for one in outcomes if _is_news(one)])
+        for outcome in outcomes:
+            planned = outcome.planned
+            if outcome.rejected is not None:
+                self.set_aside(outcome.rejected, planned.payload, planned.fingerprint, now)
+                self._doubt_customer(planned, outcome.rejected, now)
+            self._tell(outcome)
+        checkpoint = self._shell.checkpoint
+        checkpoint.book_refunds([booked for one in outcomes for booked in one.booked], now, self._run_id)
+        declined = [refund_id for one in outcomes for refund_id in one.planned.plan.declined]
+        checkpoint.decline_refunds(declined)
+        self._counts["declined"] += len(declined)
+        well = {one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None}
+        self._but_for_stock |= well & {row.order_id for row in checkpoint.refunds_to_take_out()}
+        checkpoint.solve(well - self._but_for_stock, now)
+        self._counts["not_imported"] += sum(1 for one in outcomes if one.planned.desired.sale is None)
+
+    def keep_rejected(self, rejected: Sequence[tuple[Version, Rejected]], now: datetime) -> None:
+        """Write down the orders that were rejected before there was a plan."""
+        for version, why in rejected:
+            self.set_aside(why, version.raw, version.fingerprint, now)
+        self._shell.checkpoint.record([row for version, _ in rejected for row in self._unapplied(version, now)])
+
+    def set_aside(self, rejected: Rejected, payload: Json, digest: str, now: datetime) -> None:
+        """Set an order aside, and say so where that is news."""
+        is_news = self._shell.checkpoint.set_aside(
+            rejected,
+            payload,
+            fingerprint=digest,
+            now=now,
+            run_id=self._run_id or None,
+            # Dismissing it would have let them go: these have come since.
+            is_more=rejected.order_id in self._refunds_waiting,
+        )
+        self._counts["set_aside"] += is_news
+        level = logging.WARNING if is_news else logging.INFO
+        order = rejected.order_id
+        detail = f"{rejected.field}: {rejected.detail}"
+        log.log(level, "order %s set aside: %s (%s)", order, rejected.reason, detail, extra={"order": order})
+
+    def tell_taken(self, taken: TakenOut) -> None:
+        """Write down what became of goods that were to be taken out of stock again."""
+        row, now = taken.refund, self._shell.clock()
+        if taken.rejected is not None:
+            self.set_aside(taken.rejected, row.payload, f"{IntentKind.STOCK}:{row.refund_id}", now)
+            return
+        self._counts["taken_out"] += taken.units
+        log.info("order %s: %s units of refund %s taken out of stock", row.order_id, taken.units, row.refund_id)
+        item = self._shell.checkpoint.review_item_of(row.order_id)
+        is_for_stock = item is not None and item.field == IntentKind.STOCK
+        if is_for_stock or row.order_id in self._but_for_stock:
+            self._shell.checkpoint.solve([row.order_id], now)
+
+    def _doubt_customer(self, planned: Planned, rejected: Rejected, now: datetime) -> None:
+        """Forget the customer of a refused sale: deleted in the POS, it would be refused again with every try.
+
+        A new link stays, and so does any after anything else: a customer that a lagging search does not find would be
+        created twice.
+        """
+        sale = planned.desired.sale
+        is_new_sale = rejected.field in (IntentKind.SALE, IntentKind.REFUND)
+        was_refused = rejected.reason is Reason.POS_REFUSED and is_new_sale
+        if was_refused and sale is not None and sale.buyer is not None:
+            keys = [sale.buyer.key, f"email:{sale.buyer.email}"]
+            self._shell.checkpoint.forget_customers(keys, linked_before=now - _SEARCH_CAUGHT_UP)
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Count and log what was written for an order."""
+        for action in outcome.written:
+            done = _PAST[type(action)]
+            self._counts[done] += 1
+            log.info("order %s: sale %s %s", action.order_id, action.sale_id, done, extra={"order": action.order_id})
+
+    def _unapplied(self, version: Version, now: datetime) -> Iterator[LedgerRow]:
+        """The row of an order that was rejected before there was a plan: seen in this version, applied as before."""
+        head = version.head
+        # An order from before the start stays one that the ledger does not know.
+        if isinstance(head, Head) and version.is_ours:
+            yield LedgerRow(
+                order_id=head.id,
+                status_id=head.status,
+                modified_at=head.modified_at,
+                fingerprint=version.fingerprint,
+                applied=version.applied,
+                disposition="set_aside",
+                written_at=now,
+                run_id=self._run_id,
+            )
+
+
+_PAST: Mapping[type[Action], str] = {
+    CreateSale: "created",
+    SettleSale: "settled",
+    FulfillSale: "fulfilled",
+    VoidSale: "voided",
+    CreateRefund: "refunded",
+}
+
+
+def _is_news(outcome: Outcome) -> bool:
+    """Whether the ledger has to learn of an outcome; an order that was cut short only where it got somewhere."""
+    return outcome.is_finished or outcome.applied != outcome.planned.applied
+
+
+def _ledger_row(outcome: Outcome, now: datetime, run_id: int) -> LedgerRow:
+    planned, sale = outcome.planned, outcome.planned.desired.sale
+    return LedgerRow(
+        order_id=planned.order_id,
+        status_id=planned.status_id,
+        modified_at=planned.modified_at,
+        # Without a fingerprint the order counts as not seen: it is read again.
+        fingerprint=planned.fingerprint if outcome.is_finished else "",
+        applied=outcome.applied,
+        disposition=planned.desired.state.value,
+        order_total=sale.total if sale else None,
+        tax=sale.tax if sale else None,
+        customer_key=sale.buyer.key if sale and sale.buyer else "",
+        note="\n".join(planned.desired.notes),
+        written_at=now,
+        run_id=run_id,
+    )

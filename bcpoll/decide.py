@@ -1,0 +1,309 @@
+"""What is to be done about the orders of a page: found in ledger and refunds, then decoded, translated and planned.
+
+Owns which versions of orders concern us, and that a bug over one order is that order's trouble alone. Reads from both
+sides what the decisions need; writes to neither, nor to the ledger.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from hashlib import blake2b
+from typing import TypeVar
+
+from bcpoll.apply import Planned
+from bcpoll.checkpoint import LedgerRow
+from bcpoll.core.consignments import lines_are_complete
+from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
+from bcpoll.core.money import Currency, amount_text
+from bcpoll.core.order import Json, Order, Refund, Transaction
+from bcpoll.core.plan import plan
+from bcpoll.core.refunds import gives_nothing, refund_codes, with_refunds
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.sale import Applied, Desired
+from bcpoll.core.shop import KnownProducts, Policy, Refunds
+from bcpoll.core.status import OrderStatus
+from bcpoll.core.times import rfc2822
+from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
+from bcpoll.errors import BcpollError, TooHeavy
+from bcpoll.ports import OrderSource
+from bcpoll.rebuild import caught_up
+from bcpoll.refunds import NONE, OrderRefunds, RefundBook
+from bcpoll.resolve import Resolver
+from bcpoll.shell import Shell
+from bcpoll.transactions import TransactionReader
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# A checkpoint whose last run is longer ago may come from a backup: looking every sale up first costs no run that comes
+# in time anything.
+_BACKED_UP_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version of an order as it came, with what the ledger says about the order."""
+
+    raw: Json
+    head: Head | Rejected
+    fingerprint: str
+    applied: Applied
+    refunds: OrderRefunds = NONE
+    is_ours: bool = True
+    """False for an order from before the start that is looked at only because it was refunded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A page after all decisions: plans, and what cannot be carried out."""
+
+    planned: tuple[Planned, ...]
+    rejected: tuple[tuple[Version, Rejected], ...]
+    left_alone: tuple[int, ...] = ()
+    """Orders from before the start of which nothing was refunded after all."""
+
+
+def fingerprint(raw: Json) -> str:
+    """Digest of a raw order: the same content gives the same digest, in whatever order its members came."""
+    text = json.dumps(raw, sort_keys=True, default=str)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def with_lines(source: OrderSource, raw: Json, order_id: int) -> Json | Rejected:
+    """A raw order with all its lines in place of those that were embedded."""
+    try:
+        return raw | {"products": source.order_lines(order_id)}
+    except TooHeavy as error:
+        # The store is there, it broke over this one order: that must not hold up the others.
+        return Rejected(order_id=order_id, reason=Reason.LINES_INCOMPLETE, field="products", detail=error.message)
+
+
+class Decider:
+    """Decides about pages of orders, for the length of a pass."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        *,
+        run_id: int,
+        pool: Executor,
+        refunds: RefundBook,
+        resolver: Callable[[], Resolver],
+        counts: Counter[str],
+        refunds_waiting: set[int],
+    ) -> None:
+        """The `resolver` is asked for when the first order needs a product; `refunds_waiting` is added to."""
+        self._shell = shell
+        self._run_id = run_id
+        self._refunds = refunds
+        self._resolver = resolver
+        self._counts = counts
+        self._refunds_waiting = refunds_waiting
+        self._transactions = TransactionReader(shell.source, shell.policy, pool)
+        self.start: datetime | None = None
+        """Orders placed before are left alone, unless the ledger knows them; None where all are looked at."""
+        self.older: set[int] = set()
+        """Orders from before the start, which stay left alone when they are tried again for a refund of theirs."""
+        self.looked_at: set[int] = set()
+        """The orders that were decided about so far."""
+
+    def evaluate(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
+        """Decide about the rows that concern us and were not seen in this version; with `again`, about all of them."""
+        return self._evaluate(self._versions(rows, again=again), again=again)
+
+    def ask_refunds(self, order_ids: Collection[int]) -> None:
+        """Have the store say again what was refunded of these orders."""
+        if self._shell.policy.refunds is Refunds.IMPORT:
+            self._refunds.ask(order_ids)
+
+    def refunds_of(self, order_ids: Collection[int]) -> Mapping[int, OrderRefunds]:
+        """What there is of refunds of these orders."""
+        if self._shell.policy.refunds is Refunds.IGNORE or not order_ids:
+            return {}
+        if self._may_be_behind:
+            self._refunds.catch_up(self._shell.pos, self._shell.store_hash, order_ids)
+        return self._refunds.of(order_ids)
+
+    def _versions(self, rows: Sequence[Json], *, again: bool) -> list[Version]:
+        """The rows that concern us and were not seen in this version; with `again`, all of them."""
+        heads = [(raw, decode_head(raw), fingerprint(raw)) for raw in rows]
+        ids = {order_id_of(raw) for raw in rows} - {0}
+        ledger = self._shell.checkpoint.ledger(ids)
+        watched = self._shell.checkpoint.watched(ids - ledger.keys())
+        refunds = self.refunds_of(ids)
+        self.looked_at |= ids
+        versions: dict[int | str, Version] = {}
+        for raw, head, digest in heads:
+            order_id = order_id_of(raw)
+            row = ledger.get(order_id)
+            of_order = refunds.get(order_id, NONE)
+            is_known = (again and order_id not in self.older) or row is not None or order_id in watched
+            is_ours = is_known or not is_before(head, self.start)
+            if not again and row is not None and row.fingerprint == digest and not of_order.is_due:
+                self._counts["unchanged"] += 1
+                # What stands before it on the page is an older version.
+                versions.pop(order_id, None)
+            elif not is_ours and not of_order.is_due and not again:
+                self._counts["before_start"] += 1
+            else:
+                applied = self._applied(order_id, row)
+                # An order that changed while the page was read stands on it twice: the later version counts.
+                versions[order_id or digest] = Version(
+                    raw=raw, head=head, fingerprint=digest, applied=applied, refunds=of_order, is_ours=is_ours
+                )
+        return list(self._with_asked_refunds(versions.values()))
+
+    def _with_asked_refunds(self, versions: Iterable[Version]) -> Iterator[Version]:
+        """Where the status says Refunded and no refund is known, the store is asked before anything is made of it."""
+        every = list(versions)
+        without = (one for one in every if one.refunds is NONE and _is_refunded(one.head, self._shell.policy))
+        unknown = {order_id_of(one.raw) for one in without}
+        self.ask_refunds(unknown)
+        asked = self.refunds_of(unknown)
+        for one in every:
+            found = replace(one, refunds=asked.get(order_id_of(one.raw), one.refunds))
+            if found.refunds.waiting:
+                self._refunds_waiting.add(order_id_of(one.raw))
+            yield found
+
+    def _applied(self, order_id: int, row: LedgerRow | None) -> Applied:
+        """What was written for an order: by the ledger, or by the POS where the ledger may be behind it."""
+        applied = row.applied if row else Applied(order_id=order_id)
+        if not order_id or not self._may_be_behind:
+            return applied
+        return caught_up(self._shell.pos, self._shell.store_hash, applied)
+
+    @cached_property
+    def _may_be_behind(self) -> bool:
+        """Whether the POS may hold sales that the ledger does not know: after a crash, or back from a backup."""
+        checkpoint = self._shell.checkpoint
+        before = next((run for run in checkpoint.last_runs(2) if run.id != self._run_id), None)
+        is_old = before is not None and not timedelta(0) <= self._shell.clock() - before.begun_at < _BACKED_UP_AFTER
+        return is_old or checkpoint.was_left_open
+
+    def _evaluate(self, versions: Sequence[Version], *, again: bool) -> Evaluated:
+        """Decide about every version: what to do, or why nothing can be done."""
+        planned: list[Planned] = []
+        rejected: list[tuple[Version, Rejected]] = []
+        orders: list[tuple[Version, Head, Order]] = []
+        left_alone: list[int] = []
+        for version in versions:
+            order = _guarded(version, self._decode)
+            if isinstance(order, Rejected):
+                rejected.append((version, order))
+            elif isinstance(order, Order) and isinstance(version.head, Head):
+                orders.append((version, version.head, order))
+            elif isinstance(version.head, Head) and version.is_ours:
+                planned.append(self._planned(version, version.head, not_wanted(version.head.id)))
+            else:
+                left_alone.append(order_id_of(version.raw))
+        known = self._known_products([(order, version.refunds) for version, _, order in orders], afresh=again)
+        told = self._transactions.of([order for _, _, order in orders])
+        for version, head, order in orders:
+            desired = _guarded(version, partial(self._translate, order, known, told.get(order.id)))
+            if isinstance(desired, Rejected):
+                rejected.append((version, desired))
+            else:
+                planned.append(self._planned(version, head, desired))
+        return Evaluated(planned=tuple(planned), rejected=tuple(rejected), left_alone=tuple(left_alone))
+
+    def _decode(self, version: Version) -> Order | Rejected | None:
+        """The order; None where its status or source says that it is not imported."""
+        head = version.head
+        if isinstance(head, Rejected):
+            return head
+        if not is_wanted(head, self._shell.policy):
+            return None
+        if not version.is_ours:
+            return _of_older_order(head, version)
+        raw = version.raw
+        if not lines_are_complete(raw):
+            self._counts["lines_read"] += 1
+            whole = with_lines(self._shell.source, raw, head.id)
+            return whole if isinstance(whole, Rejected) else decode_order(whole, head)
+        return decode_order(raw, head)
+
+    def _translate(
+        self,
+        order: Order,
+        known: KnownProducts,
+        transactions: tuple[Transaction, ...] | Rejected | None,
+        version: Version,
+    ) -> Desired | Rejected:
+        if isinstance(transactions, Rejected):
+            return transactions
+        shop, policy = self._shell.shop(), self._shell.policy
+        desired = translate(order, shop, policy, known, transactions=transactions)
+        if isinstance(desired, Rejected):
+            return desired
+        return with_refunds(desired, order, version.refunds.waiting, shop=shop, policy=policy, known=known)
+
+    def _known_products(self, orders: Sequence[tuple[Order, OrderRefunds]], *, afresh: bool) -> KnownProducts:
+        policy = self._shell.policy
+        codes = {
+            code
+            for order, refunds in orders
+            for code in product_codes(order, policy) | refund_codes(refunds.waiting, policy)
+        }
+        return self._resolver().known_products(codes, afresh=afresh) if codes else {}
+
+    def _planned(self, version: Version, head: Head, desired: Desired) -> Planned:
+        shell = self._shell
+        return Planned(
+            order_id=head.id,
+            status_id=head.status,
+            modified_at=head.modified_at,
+            fingerprint=version.fingerprint,
+            payload=version.raw,
+            desired=desired,
+            applied=version.applied,
+            plan=plan(
+                desired,
+                version.applied,
+                store_hash=shell.store_hash,
+                policy=shell.policy,
+                refunded=version.refunds.refunded,
+            ),
+        )
+
+
+def _guarded(version: Version, decide: Callable[[Version], T]) -> T | Rejected:
+    """Decide about an order; a bug that shows over one order sets that one aside and leaves the others alone."""
+    try:
+        return decide(version)
+    except BcpollError:
+        raise
+    except Exception as error:
+        order_id = order_id_of(version.raw)
+        log.exception("order %s: unexpected error", order_id, extra={"order": order_id})
+        return Rejected(
+            order_id=order_id, reason=Reason.UNEXPECTED, field=type(error).__name__, detail=str(error) or repr(error)
+        )
+
+
+def _is_refunded(head: Head | Rejected, policy: Policy) -> bool:
+    return isinstance(head, Head) and head.status is OrderStatus.REFUNDED and is_wanted(head, policy)
+
+
+def _of_older_order(head: Head, version: Version) -> Rejected | None:
+    """What was refunded of an order from before the start; None where nothing was after all."""
+    digits = Currency(str(version.raw.get("default_currency_code") or "").upper()).digits
+    refunds = version.refunds.waiting
+    given = [one for one in refunds if isinstance(one, Refund) and not gives_nothing(one)]
+    told = [f"{one.id} of {amount_text(one.total, digits)}" for one in given]
+    told += [one.field for one in refunds if isinstance(one, Rejected)]
+    if not told:
+        return None
+    detail = f"refund {', '.join(told)}; the order was placed {rfc2822(head.created_at)}"
+    return Rejected(order_id=head.id, reason=Reason.REFUND_OF_OLDER_ORDER, field="date_created", detail=detail)
+
+
+def is_before(head: Head | Rejected, start: datetime | None) -> bool:
+    """Whether an order was placed before the start."""
+    return isinstance(head, Head) and start is not None and head.created_at < start

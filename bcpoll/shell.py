@@ -1,0 +1,34 @@
+"""What a pass works with: both sides, the checkpoint, the shop and the merchant's choices, handed over as one."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bcpoll.checkpoint import Checkpoint
+from bcpoll.config import WhenClosed
+from bcpoll.core.shop import Policy, Shop
+from bcpoll.ports import OrderSource, PointOfSale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """What a pass works with: both sides, the checkpoint, the shop and the merchant's choices."""
+
+    source: OrderSource
+    pos: PointOfSale
+    checkpoint: Checkpoint
+    shop: Callable[[], Shop]
+    """Asked for when the first order needs it: a pass without orders asks the POS nothing."""
+    store_hash: str
+    policy: Policy
+    clock: Callable[[], datetime]
+    start: datetime | None
+    overlap: timedelta
+    sweep: timedelta
+    keep_payloads: timedelta
+    workers: int
+    when_closed: WhenClosed
+    stop: threading.Event = field(default_factory=threading.Event)
+    before_first: Callable[[], None] = lambda: None
+    """Called before the first run of a checkpoint; may raise to keep it from happening."""
