@@ -216,8 +216,8 @@ def create_product(pos: PointOfSale, body: Json, *, tracked: bool) -> Result:
 
     def write() -> str:
         product_id = pos.create_product(body)
-        if not tracked:
-            untrack(pos, product_id, code)
+        if not tracked and not untrack(pos, product_id, code):
+            raise LookAgain(f"product {product_id}: its stock tracking could not be switched off")
         return product_id
 
     return send(write, lambda: find_product(pos, code, tracked=tracked))
@@ -228,26 +228,29 @@ def find_product(pos: PointOfSale, code: str, *, tracked: bool) -> str | None:
     found = [row for row in pos.products_with_code(code) if not row.is_deleted and _goes_by(row, code)]
     if len(found) != 1:
         return None
-    if found[0].tracks_stock and not tracked:
-        untrack(pos, found[0].id, code)
-    return found[0].id
+    is_as_wanted = tracked or not found[0].tracks_stock or untrack(pos, found[0].id, code)
+    return found[0].id if is_as_wanted else None
 
 
-def untrack(pos: PointOfSale, product_id: str, code: str) -> None:
+def untrack(pos: PointOfSale, product_id: str, code: str) -> bool:
     """Switch stock tracking off, and believe it only once it is read back: some answers say yes and change nothing.
 
-    A product that stays tracked sells all the same, so a refusal costs no order. A POS that cannot even be read is out
-    of order: that error goes to the caller, and the next run looks the product up.
+    A product that stays tracked mostly sells all the same, so a refusal costs no order. False where no try got a clear
+    answer: then the next run looks the product up. A POS that cannot even be read is out of order: that error goes to
+    the caller.
     """
+    is_clear = False
     for _ in range(_UNTRACK_TRIES):
         said = "it was said to be off"
         try:
             pos.update_product(product_id, untracked_body())
+            is_clear = True
         except (GiveUp, LookAgain) as error:
-            said = error.message
+            said, is_clear = error.message, is_clear or isinstance(error, GiveUp)
         if not any(row.tracks_stock for row in pos.products_with_code(code) if row.id == product_id):
-            return
+            return True
         log.warning("product %s: its stock tracking is still on: %s", product_id, said)
+    return is_clear
 
 
 def _goes_by(product: PosProduct, code: str) -> bool:

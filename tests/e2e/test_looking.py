@@ -6,6 +6,7 @@ import pytest
 from program import Desk
 
 from bcpoll.core.rejected import REASONS, Reason
+from bcpoll.sandbox.refunds import Refund
 
 
 @pytest.fixture
@@ -52,6 +53,18 @@ def test_status_as_json(looked_at: Desk) -> None:
     assert told["unsettled_intents"] == 0
     assert [run["outcome"] for run in told["runs"]] == ["set_aside"]
     assert told["runs"][0]["counts"]["created"] == 3
+
+
+def test_status_counts_refunds(desk: Desk) -> None:
+    desk.run("run-once")
+    desk.world.store.refund(100, Refund(lines={0: 1}))
+    desk.world.store.refund(101, Refund(lines={0: 1}, declined=True))
+
+    ran, told = desk.run("run-once"), desk.run("status")
+
+    assert "1 refund booked, 1 declined refund left out" in ran.out
+    assert "refunds         1 booked, 1 declined" in told.out
+    assert desk.run("--json", "status").json["refunds"] == {"booked": 1, "declined": 1}
 
 
 def test_status_before_the_first_success(desk: Desk) -> None:

@@ -61,6 +61,18 @@ def test_a_product_that_is_said_to_be_untracked_and_is_not_is_told_once_more() -
     assert shop.world.pos.with_code("BC-SHIPPING")[0]["has_inventory"] is False
 
 
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_product_that_could_not_be_untracked_for_a_while_is_by_the_next_pass(times: int) -> None:
+    shop = Shop(switches=Switches(negative_stock="refused"))
+    shop.order(parcels=(Parcel(cost="5.00"),))
+    shop.fails(Fault.RESET_BEFORE, "PUT", "/products", times=times)
+
+    shop.later(3)
+
+    assert shop.world.pos.with_code("BC-SHIPPING")[0]["has_inventory"] is False
+    assert (shop.lives(), shop.review()) == ([], [])
+
+
 @pytest.mark.parametrize("times", [1, 100], ids=["once", "for good"])
 @pytest.mark.parametrize("fault", [Fault.EMPTY_BODY, Fault.EMPTY_INSTEAD], ids=lambda fault: fault.name)
 def test_an_empty_answer_to_a_look_up_does_not_mean_that_the_sale_is_not_there(fault: Fault, times: int) -> None:
