@@ -334,20 +334,26 @@ def _is_within(at: datetime | None, since: datetime, until: datetime) -> bool:
 def _stock_of(product: Json) -> dict[tuple[int, int], StockLevel]:
     """Stock by the product's `inventory_tracking`: `product` counts all variants together, `variant` each alone.
 
-    Anything else is `none`: a product that the store does not count is not counted in the POS either.
+    Anything else is `none`: a product that the store does not count is not counted in the POS either. A variant has a
+    price of its own or the product's.
     """
     number = whole_id_of(product, "/v3/catalog/products")
     variants = rows_of(product.get("variants") or [], "/v3/catalog/products variants")
-    each = {whole_id_of(row, "/v3/catalog/products variants"): amount_of(row, "inventory_level") for row in variants}
+    each = {whole_id_of(row, "/v3/catalog/products variants"): row for row in variants}
+    price = amount_of(product, "price") or ZERO
+    prices = {0: price} | {variant: amount_of(row, "price") or price for variant, row in each.items()}
     tracking = text_of(product, "inventory_tracking")
     if tracking == "variant":
-        levels = {variant: StockLevel(tracked=True, level=level or ZERO) for variant, level in each.items()}
-        return {(number, key): level for key, level in levels.items()} | {
-            (number, 0): StockLevel(tracked=True, level=total(level.level for level in levels.values()))
-        }
-    tracked = tracking == "product"
-    shared = StockLevel(tracked=tracked, level=(amount_of(product, "inventory_level") or ZERO) if tracked else ZERO)
-    return {(number, variant): shared for variant in (0, *each)}
+        levels = {variant: amount_of(row, "inventory_level") or ZERO for variant, row in each.items()}
+        levels[0] = total(levels.values())
+    else:
+        shared = (amount_of(product, "inventory_level") or ZERO) if tracking == "product" else ZERO
+        levels = dict.fromkeys((0, *each), shared)
+    is_tracked = tracking in ("variant", "product")
+    return {
+        (number, variant): StockLevel(tracked=is_tracked, level=level, price=prices[variant])
+        for variant, level in levels.items()
+    }
 
 
 @dataclass(slots=True)

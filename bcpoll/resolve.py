@@ -15,6 +15,7 @@ from typing import TypeAlias
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, Settlement
 from bcpoll.core.addresses import address_body
 from bcpoll.core.bodies import customer_body, product_body
+from bcpoll.core.money import ZERO
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import Buyer, CreateSale, ProductDraft, SaleState
 from bcpoll.core.shop import Shop, StockLevel
@@ -214,7 +215,10 @@ class Resolver:
     def _create_products(self, drafts: Sequence[ProductDraft], sold: Mapping[str, int]) -> Resolved:
         """Create products, by code key."""
         stock = self._source.stock({draft.product_id for draft in drafts if draft.product_id})
-        writes = [self._product_write(draft, opening_stock(draft, stock, sold)) for draft in drafts]
+        writes = [
+            self._product_write(draft, opening_stock(draft, stock, sold), catalogue_price(draft, stock))
+            for draft in drafts
+        ]
         results = self._carry_out(writes)
         with self._checkpoint.atomic():
             for write, result in results:
@@ -224,9 +228,9 @@ class Resolver:
                     self._checkpoint.link_product(write.name, result.result, name, tracks_stock=tracked)
             return self._settled(results)
 
-    def _product_write(self, draft: ProductDraft, opening: Decimal | None) -> _Write:
+    def _product_write(self, draft: ProductDraft, opening: Decimal | None, price: Decimal) -> _Write:
         key, is_tracked = code_key(draft.code), opening is not None
-        body = product_body(draft, self._shop, self._shop.register.outlet_id, opening)
+        body = product_body(draft, self._shop, self._shop.register.outlet_id, opening, price)
         return _Write(
             name=key,
             key=f"product:{key}",
@@ -303,7 +307,17 @@ def opening_stock(
 
     None where stock is not counted: charges, custom products, products gone from the catalogue or untracked there.
     """
-    level = stock.get((draft.product_id, draft.variant_id)) or stock.get((draft.product_id, 0))
+    level = _level(draft, stock)
     if draft.is_charge or not draft.product_id or level is None or not level.tracked:
         return None
     return level.level + sold.get(code_key(draft.code), 0)
+
+
+def catalogue_price(draft: ProductDraft, stock: Mapping[tuple[int, int], StockLevel]) -> Decimal:
+    """What BigCommerce's catalogue asks for a product; zero for charges and for what is not in it."""
+    level = _level(draft, stock)
+    return level.price if level is not None and not draft.is_charge else ZERO
+
+
+def _level(draft: ProductDraft, stock: Mapping[tuple[int, int], StockLevel]) -> StockLevel | None:
+    return stock.get((draft.product_id, draft.variant_id)) or stock.get((draft.product_id, 0))

@@ -108,16 +108,24 @@ def customer_body(buyer: Buyer) -> Json:
     }
 
 
-def product_body(draft: ProductDraft, shop: Shop, outlet_id: str, opening_stock: Decimal | None) -> Json:
-    """The body of POST /products up to 2026-07; `opening_stock` None for a product whose stock is not counted."""
+def product_body(
+    draft: ProductDraft, shop: Shop, outlet_id: str, opening_stock: Decimal | None, catalogue_price: Decimal = ZERO
+) -> Json:
+    """The body of POST /products up to 2026-07; `opening_stock` None for a product whose stock is not counted.
+
+    What came for nothing, as a part of a bundle does, is not to be had for nothing at the till: the catalogue's price
+    stands in.
+    """
     source_id = f"{draft.product_id}-{draft.variant_id}" if draft.product_id else draft.code
     stock = [] if opening_stock is None else [{"outlet_id": outlet_id, "current_amount": opening_stock}]
     # A sale without tax may be the buyer's exemption as well as the product's: then the POS's default stands.
     taxed = draft.tax_id != shop.no_tax_id and not draft.is_charge
+    is_with_tax = draft.prices_include_tax and not draft.unit_price and catalogue_price > ZERO
+    price_name = "price_including_tax" if is_with_tax else "price_excluding_tax"
     return {
         "name": draft.name,
         "sku": draft.code,
-        "price_excluding_tax": round_money(draft.unit_price, shop.currency.digits),
+        price_name: round_money(draft.unit_price or catalogue_price, shop.currency.digits),
         "is_active": True,
         "source": "USER",
         "source_id": f"bigcommerce:{source_id}",

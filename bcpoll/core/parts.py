@@ -145,7 +145,7 @@ def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
     The line carries what is missing of total and tax, so that the sale comes to the order's own figures.
     """
     digits = gap.digits
-    parts = tuple(_parts(order, next(_readings(order))))
+    parts = tuple(_floored(part, digits) for part in _parts(order, next(_readings(order))))
     adjustment = Part(
         charge=Charge.ADJUSTMENT,
         name="Adjustment to the order's total",
@@ -153,7 +153,7 @@ def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
         paid=round_money(order.total_inc_tax, digits) - total(round_money(part.paid, digits) for part in parts),
         tax=round_money(order.total_tax, digits) - total(round_money(part.tax, digits) for part in parts),
     )
-    if adjustment.paid == ZERO or not all(map(_is_sane, parts)):
+    if adjustment.paid == ZERO or not all(_is_sane(part, digits) for part in parts):
         return gap
     rounded = tuple(
         replace(part, paid=round_money(part.paid, digits), tax=round_money(part.tax, digits))
@@ -255,7 +255,7 @@ def _charges(order: Order, *, tax_inclusive: bool) -> Iterator[Part]:
 
 def _adds_up(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> bool:
     return (
-        all(map(_is_sane, parts))
+        all(_is_sane(part, digits) for part in parts)
         and (_paid_holds(order, parts, reading, digits) or _net_holds(order, parts, reading, digits))
         and _tax_adds_up(order, parts, digits)
     )
@@ -294,13 +294,24 @@ def _tax_by_prices(part: Part) -> Decimal:
     return part.paid * (part.line.total_inc_tax - part.line.total_ex_tax) / part.line.total_inc_tax
 
 
-def _is_sane(part: Part) -> bool:
+def _is_sane(part: Part, digits: int) -> bool:
     """Whether a part can be a line of a sale: tax within what was paid, something sold where something was paid."""
+    part = _floored(part, digits)
     return ZERO <= part.tax <= part.paid and (part.quantity > 0 or part.paid == ZERO)
 
 
-def _in_cents(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> Parts:
+def _floored(part: Part, digits: int) -> Part:
+    """The part without what rounding leaves below zero of a line that is discounted in full: less than half a cent."""
+    half = Decimal(5).scaleb(-digits - 1)
+    if not -half < min(part.paid, part.tax, part.paid - part.tax) < ZERO:
+        return part
+    paid = max(part.paid, ZERO)
+    return replace(part, paid=paid, tax=min(max(part.tax, ZERO), paid))
+
+
+def _in_cents(order: Order, exact: Sequence[Part], reading: _Reading, digits: int) -> Parts:
     """Bring every part to whole cents so that the sums stay those of the order."""
+    parts = [_floored(part, digits) for part in exact]
     whole = round_money(_stated_total(order, reading), digits)
     whole_tax = round_money(order.total_tax, digits)
     tax = apportion([part.tax for part in parts], whole_tax, digits)
@@ -310,8 +321,8 @@ def _in_cents(order: Order, parts: Sequence[Part], reading: _Reading, digits: in
         net = apportion([part.paid - part.tax for part in parts], whole - whole_tax, digits)
         paid = [part_net + part_tax for part_net, part_tax in zip(net, tax, strict=True)]
     rounded = tuple(
-        # A cent of tax that rounding gave to a part of less than a cent is no tax.
-        replace(part, paid=part_paid, tax=min(part_tax, part_paid))
+        # A cent of tax that rounding gave to a part of less than a cent is no tax; zero added makes 0.00 of -0.00.
+        replace(part, paid=part_paid + ZERO, tax=min(part_tax, part_paid) + ZERO)
         for part, part_paid, part_tax in zip(parts, paid, tax, strict=True)
         if part.quantity
     )
@@ -377,7 +388,7 @@ _Named: TypeAlias = list[tuple[str, Decimal]]
 
 def _suspects(order: Order, gap: Gap) -> tuple[str, ...]:
     """What a person should look at first: parts that cannot be sold as they are, else what comes to the difference."""
-    insane = [_in_words(part) for part in gap.parts if not _is_sane(part)]
+    insane = [_in_words(part) for part in gap.parts if not _is_sane(part, gap.digits)]
     off = abs(round_money(gap.difference, gap.digits))
     kinds = (_taxes_in_words(order, gap),) if gap.source == "tax" else _amounts_in_words(order, gap)
     equal = ([words for words, amount in named if abs(round_money(amount, gap.digits)) == off] for named in kinds)

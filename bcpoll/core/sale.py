@@ -79,6 +79,8 @@ class ProductDraft:
     product_id: int = 0
     """BigCommerce's ids, to read what is left in stock; 0 for a charge or a custom product."""
     variant_id: int = 0
+    prices_include_tax: bool = False
+    """Whether the store enters its prices with tax, going by the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

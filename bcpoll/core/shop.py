@@ -135,6 +135,8 @@ class StockLevel:
 
     tracked: bool
     level: Decimal = ZERO
+    price: Decimal = ZERO
+    """What the catalogue asks for it, with tax or without as the store enters its prices; zero where untold."""
 
 
 class Charge(StrEnum):

@@ -96,7 +96,7 @@ def translate(
         order_id=order.id,
         state=state,
         sale=_sale(order, parts, lines, taken, state=state, way=way, shop=shop, policy=policy),
-        products=tuple(_drafts(parts, lines, policy)),
+        products=tuple(_drafts(order, parts, lines, policy)),
         content=_content(parts, policy),
         is_handed_over=order.status in HANDED_OVER,
         notes=(*parts.remarks, *taken.remarks),
@@ -279,7 +279,7 @@ def fitting_taxes(part: Part, taxes: Iterable[Tax], no_tax_id: str, digits: int)
     return [tax for tax in taxes if tax.id != no_tax_id and abs(net * tax.rate - part.tax) <= cent]
 
 
-def _drafts(parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator[ProductDraft]:
+def _drafts(order: Order, parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator[ProductDraft]:
     """A draft per code, from the first part that sells under it."""
     tax_ids = {line.code: line.tax_id for line in reversed(tuple(lines))}
     seen: set[str] = set()
@@ -297,6 +297,7 @@ def _drafts(parts: Parts, lines: Iterable[SaleLine], policy: Policy) -> Iterator
             is_charge=line is None,
             product_id=line.product_id if line else 0,
             variant_id=line.variant_id if line else 0,
+            prices_include_tax=bool(order.prices_include_tax),
         )
 
 

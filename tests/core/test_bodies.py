@@ -22,6 +22,7 @@ from builders import (
 )
 
 from bcpoll.core.bodies import customer_body, product_body, sale_body, settled_body, untracked_body, voided_body
+from bcpoll.core.money import Currency
 from bcpoll.core.order import Json
 from bcpoll.core.sale import ProductDraft, Sale
 from bcpoll.core.shop import Fulfillment, Shop, Unpaid
@@ -248,6 +249,21 @@ def test_what_was_paid_at_the_till_is_not_paid_again(taken: str | None, added: l
     assert [payment["amount"] for payment in body["payments"] if "id" not in payment] == [Decimal(x) for x in added]
 
 
+@pytest.mark.parametrize(
+    ("kept", "added"),
+    [
+        ({"pay-certificate": "12.00"}, {"pay-web": "19.90"}),
+        ({"pay-web": "5.00"}, {"pay-certificate": "12.00", "pay-web": "14.90"}),
+        ({"pay-till": "5.00", "pay-certificate": "12.00"}, {"pay-web": "14.90"}),
+    ],
+)
+def test_a_tender_that_a_sale_has_already_is_not_asked_for_once_more(kept: Json, added: Json) -> None:
+    mixed = sale_of(an_order(MUG, gift_certificate_amount="12.0000"))
+    had = [a_paid(name, amount=amount, type={"config_id": name}) for name, amount in kept.items()]
+    new = [one for one in settled_body(a_document(payments=had), mixed)["payments"] if "id" not in one]
+    assert {one["type"]["config_id"]: str(one["amount"]) for one in new} == added
+
+
 def test_payments_that_a_sale_has_are_kept_instead_of_doubled() -> None:
     body = settled_body(a_document(payments=[a_paid("payment-1")]), SALE)
     assert [payment["id"] for payment in body["payments"]] == ["payment-1"]
@@ -421,3 +437,27 @@ def test_a_product_without_ids_is_found_again_by_its_code() -> None:
 
 def test_stock_tracking_is_switched_off_by_a_change() -> None:
     assert untracked_body() == {"common": {"track_inventory": False}}
+
+
+@pytest.mark.parametrize(("currency", "price"), [("USD", "12.35"), ("KWD", "12.346"), ("JPY", "12")])
+def test_a_list_price_has_the_digits_of_its_currency(currency: str, price: str) -> None:
+    draft = replace(DRAFT, unit_price=Decimal("12.34567"))
+    body = product_body(draft, replace(EXCLUSIVE, currency=Currency(currency)), "outlet-main", None)
+    assert str(body["price_excluding_tax"]) == price
+
+
+@pytest.mark.parametrize(
+    ("unit", "catalogue", "with_tax", "member", "price"),
+    [
+        ("0", "9.99", False, "price_excluding_tax", "9.99"),
+        ("0", "9.99", True, "price_including_tax", "9.99"),
+        ("4.00", "9.99", True, "price_excluding_tax", "4.00"),
+        ("0", "0", True, "price_excluding_tax", "0.00"),
+    ],
+)
+def test_what_came_for_nothing_has_the_catalogue_s_price(
+    unit: str, catalogue: str, *, with_tax: bool, member: str, price: str
+) -> None:
+    draft = replace(DRAFT, unit_price=Decimal(unit), prices_include_tax=with_tax)
+    body = product_body(draft, EXCLUSIVE, "outlet-main", None, Decimal(catalogue))
+    assert {name: str(value) for name, value in body.items() if name.startswith("price_")} == {member: price}

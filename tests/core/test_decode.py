@@ -342,8 +342,10 @@ def test_a_pickup_is_a_destination_with_its_location() -> None:
     )
 
 
-def test_a_pickup_may_come_without_a_location() -> None:
-    pickup = without(a_pickup(MUG), "location")
+@pytest.mark.parametrize(
+    "pickup", [without(a_pickup(MUG), "location"), *(a_pickup(MUG, location=x) for x in (None, []))]
+)
+def test_a_pickup_may_come_without_a_location(pickup: Json) -> None:
     (destination,) = read(an_order(MUG, consignments=a_structure(pickups=[pickup]))).destinations
     assert destination == Destination(address=Address(), shipping_method="Collect")
 
@@ -534,6 +536,13 @@ def test_an_order_without_embedded_fees_has_none(fees: Any) -> None:
 )
 def test_a_fee_that_cannot_be_read_is_set_aside_by_its_place(fee: Any, reason: Reason, field: str) -> None:
     assert named(refusal_of(an_order() | {"fees": [fee]})) == (reason, field)
+
+
+@pytest.mark.parametrize(
+    "name", ["\U0001f468\u200d\U0001f469\u200d\U0001f467 Mug", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"]
+)
+def test_what_joins_letters_or_emoji_into_one_sign_is_kept(name: str) -> None:
+    assert read(an_order(a_line(name=name))).lines[0].name == name
 
 
 # --- pitfalls that are told by one payload ---------------------------------------------------------------------------

@@ -463,6 +463,39 @@ def test_cents_left_over_go_where_rounding_took_most(amounts: list[str], whole: 
     assert [f"{share:f}" for share in shared] == shares
 
 
+# --- lines that are discounted in full -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paid", "tax"),
+    [("-0.0040", "0.0000"), ("-0.0040", "0.0004"), ("0.0000", "-0.0010"), ("0.0010", "0.0040"), ("-0.0049", "-0.0049")],
+)
+def test_less_than_half_a_cent_below_nothing_is_nothing(paid: str, tax: str) -> None:
+    free = a_line("PEN", "10.00", off="10.00", discounted_total_inc_tax=paid, total_tax=tax)
+    raw = an_order(*numbered(a_line(price="20.00"), free)) | {"total_tax": "0.0000", "total_inc_tax": "20.0000"}
+    assert rows(parts_of(raw)) == [("Mug", "20.00", "0.00"), ("Mug", "0.00", "0.00")]
+
+
+def test_a_cent_below_nothing_is_no_line_of_a_sale() -> None:
+    free = a_line("PEN", "10.00", off="10.01", discounted_total_inc_tax="-0.0100", total_tax="0.0000")
+    assert gap_of(an_order(*numbered(a_line(price="20.00"), free))).suspects == ('the line "Mug" (PEN)',)
+
+
+def test_a_cent_that_is_left_over_is_not_taken_from_what_is_nothing() -> None:
+    free = a_line("PEN", "10.00", off="10.00", discounted_total_inc_tax="-0.0040")
+    raw = an_order(*numbered(a_line(price="20.0049", discounted_total_inc_tax="19.9960"), free))
+    parts = parts_of(raw | {"total_inc_tax": "19.9900", "total_ex_tax": "19.9900", "is_tax_inclusive_pricing": True})
+    assert rows(parts) == [("Mug", "19.99", "0.00"), ("Mug", "0.00", "0.00")]
+
+
+def test_an_adjusted_order_shows_no_amount_below_nothing() -> None:
+    free = a_line("PEN", "10.00", off="10.00", discounted_total_inc_tax="-0.0040")
+    raw = an_order(*numbered(a_line(price="20.00"), free)) | {"total_inc_tax": "25.0000", "total_ex_tax": "25.0000"}
+    parts = adjusted(raw)
+    assert isinstance(parts, Parts)
+    assert [str(part.paid) for part in parts.parts] == ["20.00", "0.00", "5.00"]
+
+
 # --- orders that do not add up ---------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import STORE, a_line, a_policy, a_status, an_order, desired_of, rejected_of
+from builders import STORE, a_line, a_policy, a_status, a_transaction, an_order, desired_of, rejected_of
 
 from bcpoll.core.money import ZERO
 from bcpoll.core.order import Json
@@ -90,6 +90,13 @@ def test_an_order_that_is_not_imported_and_has_no_sale_is_no_difference() -> Non
     assert compared(a_case(wanted=not_wanted(1001))) == Compared(
         order_id=1001, created_at=AT, status="Awaiting Fulfillment"
     )
+
+
+@pytest.mark.parametrize(("paid", "found"), [("4.00", []), ("0.00", []), ("5.00", [Finding.WRONG_PAYMENTS])])
+def test_on_account_less_may_be_paid_so_far_than_came_in_and_not_more(paid: str, found: list[Finding]) -> None:
+    order = an_order(a_line(price="10.00"), **a_status(OrderStatus.AWAITING_PAYMENT))
+    part = desired_of(order, policy=a_policy(unpaid=Unpaid.ON_ACCOUNT), transactions=[a_transaction("4.00")])
+    assert findings(a_case(a_sold(part, paid=Decimal(paid)), wanted=part)) == found
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,7 @@ def test_a_draft_has_the_undiscounted_net_price_of_the_order() -> None:
             is_charge=False,
             product_id=77,
             variant_id=770,
+            prices_include_tax=True,
         ),
     )
 

@@ -525,6 +525,18 @@ class TestStock:
 
         assert found == {(5, 0): StockLevel(tracked=False), (5, 51): StockLevel(tracked=False)}
 
+    def test_a_variant_has_a_price_of_its_own_or_the_product_s(self, server: Loopback, source: BigCommerce) -> None:
+        product = a_product(5, "none", 0, (51, 0), (52, 0)) | {"price": "9.99"}
+        product["variants"][1]["price"] = "12.50"
+
+        found = self.stock(server, source, product)
+
+        assert {key: str(level.price) for key, level in found.items()} == {
+            (5, 0): "9.99",
+            (5, 51): "9.99",
+            (5, 52): "12.50",
+        }
+
     def test_a_product_that_is_gone_is_absent(self, server: Loopback, source: BigCommerce) -> None:
         server.says(self.answer())
 
@@ -636,3 +648,25 @@ class TestRefunds:
 
         with pytest.raises(WrongAnswer):
             source.refunds_of([7])
+
+
+class TestTransactions:
+    def test_an_order_without_any_has_none_however_that_is_said(self, server: Loopback, source: BigCommerce) -> None:
+        for answer in (NO_CONTENT, json_answer({"data": []}), json_answer({"data": None}), json_answer({}, 404)):
+            server.says(answer)
+            assert source.transactions(7) == []
+
+    def test_they_are_read_order_by_order(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer({"data": [{"id": 1, "order_id": "7", "amount": Decimal("1.10")}]}))
+
+        assert source.transactions(7) == [{"id": 1, "order_id": "7", "amount": Decimal("1.10")}]
+        assert server.seen[-1].path == "/stores/abc123/v3/orders/7/transactions"
+
+    @pytest.mark.parametrize("body", [[], {"data": "none"}, {"data": [{"id": 1, "order_id": "8"}]}], ids=str)
+    def test_what_is_no_list_of_this_order_s_is_not_taken_for_nothing(
+        self, server: Loopback, source: BigCommerce, body: object
+    ) -> None:
+        server.says(json_answer(body))
+
+        with pytest.raises(WrongAnswer):
+            source.transactions(7)

@@ -99,7 +99,9 @@ class TestFaultsOnEveryKindOfWrite:
         assert shop.writes() == []
 
     @pytest.mark.parametrize("event", EVENTS)
-    @pytest.mark.parametrize("fault", [Fault.RESET_AFTER, Fault.RESET_BEFORE], ids=lambda fault: fault.name)
+    @pytest.mark.parametrize(
+        "fault", [Fault.RESET_AFTER, pytest.param(Fault.RESET_BEFORE, marks=pytest.mark.slow)], ids=lambda one: one.name
+    )
     def test_a_look_up_that_fails_as_well_is_made_by_the_next_pass(self, event: str, fault: Fault) -> None:
         shop = opened()
         happens, method, path = EVENTS[event]
@@ -201,8 +203,9 @@ class TestBeingKilled:
 
         assert ends(shop) == undisturbed
 
-    @pytest.mark.parametrize("committed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["before", "after"])
-    @pytest.mark.parametrize("lag", [pytest.param(0, marks=pytest.mark.slow), 10_000])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize("lag", [0, 10_000])
     def test_at_each_commit_ends_as_if_nothing_had_happened(
         self,
         tmp_path: Path,

@@ -569,7 +569,7 @@ def test_what_did_not_add_up_is_asked_for_again(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER, Fault.RESET_BEFORE, Fault.ERROR_500_AFTER, Fault.HTML_502])
-@pytest.mark.parametrize("existing", ["overwrite", "conflict", "doubles"])
+@pytest.mark.parametrize("existing", [pytest.param("overwrite", marks=pytest.mark.slow), "conflict", "doubles"])
 def test_a_refund_whose_answer_is_lost_is_booked_once(shop: Shop, fault: Fault, existing: str) -> None:
     shop.world.switch(existing_sale=existing)
     order_id = sold(shop)
@@ -585,7 +585,7 @@ def test_a_refund_whose_answer_is_lost_is_booked_once(shop: Shop, fault: Fault, 
 
 @pytest.mark.parametrize("fault", [Fault.RESET_AFTER, Fault.RESET_BEFORE, Fault.ERROR_500_AFTER, Fault.EMPTY_BODY])
 @pytest.mark.parametrize("path", ["/stock_adjustments", "/custom_inventory_adjustment_reasons"])
-@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("times", [1, *(pytest.param(more, marks=pytest.mark.slow) for more in (2, 3))])
 def test_goods_are_taken_out_once_whatever_answer_is_lost(fault: Fault, path: str, times: int) -> None:
     shop = a_shop(restock=False)
     first, second = sold(shop), sold(shop)

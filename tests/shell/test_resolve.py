@@ -472,3 +472,15 @@ class TestOpeningStock:
         )
 
         assert opening_stock(made, self.LEVELS, {"cup": 2}) == expected
+
+
+def test_a_part_of_a_bundle_that_the_pos_lacks_gets_its_price_from_the_catalogue() -> None:
+    shop = Shop()
+    shop.sell("STRAP", known=False, price="7.50")
+    strap = replace(shop.store.item("STRAP"), price="0")
+    shop.order(items=(replace(shop.store.item("MUG"), children=(strap,)),))
+
+    shop.pass_()
+
+    [made] = shop.world.pos.with_code("STRAP")
+    assert Decimal(made["price_excluding_tax"]) == Decimal("7.50")

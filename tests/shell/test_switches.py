@@ -387,7 +387,7 @@ def test_every_position_among_some_others(hand: list[tuple[str, Any]]) -> None:
     turned = dict(hand)
     assert len(turned) == len(hand)
 
-    check(Switches(**turned), "plain", lost_answers())
+    check(Switches(**turned), "plain", lost_answers(), page_size=250)
 
 
 @pytest.mark.slow
