@@ -6,7 +6,7 @@ it is written down `books`'. Reads no clock of its own.
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -197,8 +197,7 @@ class _Pass:
             evaluated = [self._decider.evaluate(rows) for rows in shell.source.changed_since(since)]
             evaluated += [self._decider.evaluate(list(self._named(group))) for group in self._refunded_orders()]
             evaluated.append(self._decider.evaluate(list(self._named(self._due())), again=True))
-            planned = {one.order_id for page in evaluated for one in page.planned}
-            late = self._outstanding(planned) if is_sweep else ()
+            late = self._outstanding() if is_sweep else ()
             evaluated += [self._decider.evaluate(list(self._named(group)), again=True) for group in late]
         return Preview(
             planned=tuple(planned for page in evaluated for planned in page.planned),
@@ -267,10 +266,10 @@ class _Pass:
         order_ids = [order_id for order_id in self._refunds.due_orders() if order_id not in self._decider.looked_at]
         yield from _in_groups(order_ids)
 
-    def _outstanding(self, planned: Collection[int] = ()) -> Iterator[list[int]]:
-        """Orders whose money may have come in without moving their time, in groups, but for those `planned` already."""
+    def _outstanding(self) -> Iterator[list[int]]:
+        """Orders whose money may have come in without moving their time, but for those that were just decided about."""
         found = outstanding(self._shell.checkpoint, self._shell.policy, self._shell.clock())
-        return _in_groups([order_id for order_id in found if order_id not in planned])
+        return _in_groups([order_id for order_id in found if order_id not in self._decider.decided])
 
     def _due(self) -> dict[int, ReviewItem]:
         """What was set aside and whose next try has come, by order; a payload without an id cannot be read anew."""

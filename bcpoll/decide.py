@@ -111,11 +111,15 @@ class Decider:
         self.older: set[int] = set()
         """Orders from before the start, which stay left alone when they are tried again for a refund of theirs."""
         self.looked_at: set[int] = set()
-        """The orders that were decided about so far."""
+        """The orders that stood on a page so far."""
+        self.decided: set[int] = set()
+        """Those of them that were decided about, and not passed over because they were seen in this version before."""
 
     def evaluate(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
         """Decide about the rows that concern us and were not seen in this version; with `again`, about all of them."""
-        return self._evaluate(self._versions(rows, again=again), again=again)
+        versions = self._versions(rows, again=again)
+        self.decided.update(order_id_of(version.raw) for version in versions)
+        return self._evaluate(versions, again=again)
 
     def ask_refunds(self, order_ids: Collection[int]) -> None:
         """Have the store say again what was refunded of these orders."""

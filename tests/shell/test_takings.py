@@ -177,6 +177,20 @@ def test_an_order_that_still_waits_for_its_capture_costs_no_write() -> None:
         assert shop.writes() == []
 
 
+def test_an_order_that_was_just_decided_about_is_not_tried_twice_in_a_pass() -> None:
+    shop = Shop()
+    order = an_authorized(shop)
+    shop.pass_()
+    shop.time.forward(hours=25)
+    shop.store.capture(order)
+    shop.world.switch(edit_of_closed="refused")
+
+    shop.pass_()
+
+    assert [(item.order_id, item.tries) for item in shop.review()] == [(order, 0)]
+    assert len(shop.writes()) == 1
+
+
 @pytest.mark.parametrize("redeemed", ["in_transactions", "left_out"])
 @pytest.mark.parametrize("tenders", ["leave_total", "lower_total"])
 def test_store_credit_is_a_tender_whatever_the_store_tells_of_it(redeemed: str, tenders: str) -> None:
