@@ -53,12 +53,9 @@ KEEP_PAYLOADS = timedelta(days=7)
 SOME_NIGHTS = timedelta(days=2)
 
 # What an order may take in the checkpoint, its share of the runs included, and how much more a later one may take.
-BYTES_PER_ORDER = 8_000
+BYTES_PER_ORDER = 12_000
 TOLERANCE = 1.1
 LAST_DAYS = 10
-
-# What bcpoll does about refunds: with "ignore", what they move in the store is to leave no trace in the POS.
-REFUNDS = "ignore"
 
 MINUTE, HOUR, DAY = 1, 60, 24 * 60
 
@@ -112,7 +109,8 @@ def account(seed: int) -> Account:
         "unpaid": chance.choice(["closed", "on_account"]),
         "cancelled_unseen": chance.choice(["voided", "skip"]),
         "fulfillment": chance.choice(["off", "track"]),
-        "refunds": REFUNDS,
+        "refunds": chance.choice(["import", "import", "ignore"]),
+        "restock_refunds": chance.random() < 0.7,
     }
     return Account(
         switches=switches,
@@ -276,6 +274,9 @@ TENTH = (Coupon(code="TENTH", kind=CouponKind.PERCENTAGE, amount="10"),)
 SHIPPED_FOR_LESS = (Coupon(code="SHIP2", kind=CouponKind.SHIPPING, amount="2.00"),)
 SHIPPED_FREE = (Coupon(code="SHIPFREE", kind=CouponKind.FREE_SHIPPING),)
 
+# An order that is paid with these and edited afterwards is paid too much or too little, which is left to people.
+TENDERS = frozenset({"gift_certificate", "store_credit"})
+
 # What is special about an order as a whole: nothing, mostly.
 TERMS: tuple[Mapping[str, Any], ...] = (
     *({"parcels": (Parcel(cost="4.95"),)},) * 8,
@@ -426,7 +427,7 @@ class Month:
         self._is_stirred = True
         self._looked_on: date | None = None
         self._version = 0
-        self._live: dict[str, set[str]] = {}
+        self._live: dict[tuple[str, bool], set[str]] = {}
         for _ in range(40):
             self.goods.add()
         self.goods.add_web_only()
@@ -525,16 +526,20 @@ class Month:
         self.shop.checkpoint._db.execute("PRAGMA synchronous = OFF")
 
     def _doubled(self) -> list[str]:
-        """The orders with more than one live sale, among those whose sales changed since the last time."""
-        changed = [(version, sale) for version, sale in self.shop.world.pos.sales.after(self._version)]
-        doubled = []
+        """The orders with more than one live sale, or more refunds than were made, whose sales changed since."""
+        changed = list(self.shop.world.pos.sales.after(self._version))
         for version, sale in changed:
             self._version = version
-            source = sale["source"]["id"]
-            live = self._live.setdefault(source or sale["id"], set())
+            live = self._live.setdefault((sale["source"]["id"] or sale["id"], sale["return"]["is_return"]), set())
             (live.discard if sale["state"] == "voided" else live.add)(sale["id"])
-            doubled += [source] * (len(live) > 1)
-        return doubled
+        made = Counter(str(row["order_id"]) for row in self.shop.store.refunds)
+        sources = {sale["source"]["id"] for _, sale in changed} - {None}
+        return [
+            source
+            for source in sources
+            for is_return in (False, True)
+            if len(self._live.get((source, is_return), ())) > (made[source] if is_return else 1)
+        ]
 
     # --- noon --------------------------------------------------------------------------------------------------------
 
@@ -640,6 +645,8 @@ class Month:
         """Somebody orders something, and fate takes its course."""
         story = self.chance.choices(STORIES, [one.weight for one in STORIES])[0]
         terms = dict(self.chance.choice(TERMS))
+        if any(event == "edit" for event, _, _ in story.then):
+            terms = {name: term for name, term in terms.items() if name not in TENDERS}
         if story.first is OrderStatus.AWAITING_PICKUP:
             terms["parcels"] = (Pickup(code="MAIN", name="Main Store"),)
         draft = Draft(items=self.goods.lines(), shopper=self._shopper(), status=story.first, **terms)
@@ -671,7 +678,7 @@ class Month:
             return self._place(replace(draft, items=(self.goods.only_one(), *draft.items)), STORIES[0].then)
         if kind < 0.05:
             return self._place(draft, (), late=4)
-        plain = replace(draft, status=OrderStatus.AWAITING_FULFILLMENT)
+        plain = replace(draft, status=OrderStatus.AWAITING_FULFILLMENT, **dict.fromkeys(TENDERS, "0"))
         if kind < 0.055:
             order_id = self._place(replace(plain, currency="EUR"), ())
             self.flawed[order_id] = Reason.FOREIGN_CURRENCY
@@ -725,12 +732,15 @@ class Month:
         del self.flawed[order_id]
 
     def _refunds(self, order_id: int) -> None:
-        """A unit of the first line, with or without its way back to the shelf, or plain money."""
+        """A unit of the first line, with or without its way back to the shelf, or plain money, while any is left."""
+        order = self.shop.store.orders[order_id]
         unit = Refund(lines={0: 1}, restock=self.chance.random() < 0.5, reason="Arrived broken")
-        line = self.shop.store.orders[order_id].lines[0]
-        has_units = line["quantity"] > line.get("quantity_refunded", 0)
         money = Refund(order_amount="0.50", reason="For the wait")
-        self.shop.refund(order_id, self.chance.choice((unit, unit, money)) if has_units else money)
+        given = sum(Decimal(row["total_amount"]) for row in self.shop.store.refunds if row["order_id"] == order_id)
+        if not given:
+            self.shop.refund(order_id, self.chance.choice((unit, unit, money)))
+        elif given + Decimal(money.order_amount) <= Decimal(order.fields["total_inc_tax"]):
+            self.shop.refund(order_id, money)
 
     def _touches(self) -> None:
         latest = [*self.shop.store.orders][-20:]
