@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from bcpoll.apply import Planned
-from bcpoll.checkpoint import LedgerRow
+from bcpoll.checkpoint import LedgerRow, ReviewState
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
 from bcpoll.core.money import Currency, amount_text
@@ -24,7 +24,7 @@ from bcpoll.core.order import Json, Order, Refund, Transaction
 from bcpoll.core.plan import plan
 from bcpoll.core.refunds import gives_nothing, refund_codes, with_refunds
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.core.sale import Applied, Desired
+from bcpoll.core.sale import Applied, AppliedState, Desired
 from bcpoll.core.shop import KnownProducts, Policy, Refunds
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import rfc2822
@@ -34,6 +34,7 @@ from bcpoll.ports import OrderSource
 from bcpoll.rebuild import caught_up
 from bcpoll.refunds import NONE, OrderRefunds, RefundBook
 from bcpoll.resolve import Resolver
+from bcpoll.send import is_voided
 from bcpoll.shell import Shell
 from bcpoll.transactions import TransactionReader
 
@@ -141,6 +142,7 @@ class Decider:
         ledger = self._shell.checkpoint.ledger(ids)
         watched = self._shell.checkpoint.watched(ids - ledger.keys())
         refunds = self.refunds_of(ids)
+        asked_to_void = self._asked_to_void(ids)
         self.looked_at |= ids
         versions: dict[int | str, Version] = {}
         for raw, head, digest in heads:
@@ -157,6 +159,8 @@ class Decider:
                 self._counts["before_start"] += 1
             else:
                 applied = self._applied(order_id, row)
+                if order_id in asked_to_void:
+                    applied = self._voided_by_hand(applied)
                 # An order that changed while the page was read stands on it twice: the later version counts.
                 versions[order_id or digest] = Version(
                     raw=raw, head=head, fingerprint=digest, applied=applied, refunds=of_order, is_ours=is_ours
@@ -182,6 +186,20 @@ class Decider:
         if not order_id or not self._may_be_behind:
             return applied
         return caught_up(self._shell.pos, self._shell.store_hash, applied)
+
+    def _asked_to_void(self, order_ids: Collection[int]) -> set[int]:
+        """The orders whose sale a person was asked to void, because the POS did not."""
+        items = self._shell.checkpoint.review_items_of(order_ids)
+        return {
+            order_id
+            for order_id, item in items.items()
+            if item.state is ReviewState.OPEN and item.reason is Reason.VOID_BY_HAND
+        }
+
+    def _voided_by_hand(self, applied: Applied) -> Applied:
+        """What was applied, and voided since if the POS says so: then the order may have a new sale."""
+        sale = self._shell.pos.sale(applied.sale_id) if applied.sale_id else None
+        return replace(applied, state=AppliedState.VOIDED) if sale is not None and is_voided(sale) else applied
 
     @cached_property
     def _may_be_behind(self) -> bool:

@@ -7,8 +7,11 @@ from shop import ADA, Shop
 
 from bcpoll import decide
 from bcpoll.core.rejected import Reason
+from bcpoll.core.status import OrderStatus
 from bcpoll.errors import Unreachable
+from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.faults import Fault
+from bcpoll.sandbox.switches import Switches
 
 
 def test_an_order_whose_lines_break_the_store_over_and_over_holds_up_no_other() -> None:
@@ -93,3 +96,20 @@ def test_a_pass_that_an_error_cuts_short_leaves_the_cursor_where_it_was() -> Non
     shop.later(2)
     assert [shop.states(order) for order in orders] == [["closed"]] * 3
     assert shop.lives() == []
+
+
+def test_a_sale_that_was_voided_by_hand_makes_room_for_the_next_one_whatever_the_order_is_by_then() -> None:
+    shop = Shop(switches=Switches(void_by_put="refused"), settings={"sync": {"fulfillment": "track"}})
+    order = shop.order(status=OrderStatus.AWAITING_PAYMENT)
+    shop.pass_()
+    shop.happens(shop.store.pay, order)
+    shop.pass_()
+    assert [item.reason for item in shop.review()] == [Reason.VOID_BY_HAND]
+
+    # A person may do what the API refuses.
+    [sale] = shop.sales(order)
+    pos_sales._keep(shop.world.pos, sale | {"state": "voided", "payments": []}, sale)
+    shop.happens(shop.store.ship, order)
+    shop.later(hours=1)
+
+    assert (shop.review(), shop.states(order), shop.lives()) == ([], ["voided", "closed"], [])
