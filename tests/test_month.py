@@ -737,9 +737,13 @@ class Month:
         unit = Refund(lines={0: 1}, restock=self.chance.random() < 0.5, reason="Arrived broken")
         money = Refund(order_amount="0.50", reason="For the wait")
         given = sum(Decimal(row["total_amount"]) for row in self.shop.store.refunds if row["order_id"] == order_id)
-        if not given:
-            self.shop.refund(order_id, self.chance.choice((unit, unit, money)))
-        elif given + Decimal(money.order_amount) <= Decimal(order.fields["total_inc_tax"]):
+        first = order.lines[0]
+        left = Decimal(order.fields["total_inc_tax"]) - given
+        # A discount on the whole order may leave less than a unit costs.
+        chosen = self.chance.choice((unit, unit, money))
+        if not given and Decimal(first["total_inc_tax"]) / first["quantity"] <= left:
+            self.shop.refund(order_id, chosen)
+        elif Decimal(money.order_amount) <= left:
             self.shop.refund(order_id, money)
 
     def _touches(self) -> None:

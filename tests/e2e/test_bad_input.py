@@ -14,6 +14,9 @@ from bcpoll.cli import run
 from bcpoll.cli.wiring import now
 from bcpoll.sandbox.faults import Fault
 
+# Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
+pytestmark = pytest.mark.slow
+
 
 def refused(desk: Desk, code: int, *told: str) -> Said:
     """A run that ends with this code, says all of this, and writes nothing to the POS."""

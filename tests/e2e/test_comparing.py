@@ -14,6 +14,9 @@ from bcpoll.cli.wiring import now
 from bcpoll.core.status import OrderStatus
 from bcpoll.sandbox.refunds import Refund
 
+# Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
+pytestmark = pytest.mark.slow
+
 WINDOW = ("--since", "2025-06-01")
 
 

@@ -22,6 +22,9 @@ from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.seed import demo_world
 from bcpoll.sandbox.world import STORE_SCOPES, World
 
+# Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
+pytestmark = pytest.mark.slow
+
 OpenDesk = Callable[[World], Desk]
 
 # Takes what is proposed, or has no need to be answered.
@@ -629,6 +632,8 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            # A shell that started the tests in the background lets them, and what they start, ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
         self.text = ""
@@ -658,7 +663,6 @@ def terminal(desk: Desk) -> Iterator[Terminal]:
     made.process.wait(LONGEST)
 
 
-@pytest.mark.slow
 def test_at_a_terminal_tokens_are_not_shown_as_they_are_typed(desk: Desk, terminal: Terminal) -> None:
     for words, line in (
         ("Store hash:", "sandbox"),
@@ -685,7 +689,6 @@ def test_at_a_terminal_tokens_are_not_shown_as_they_are_typed(desk: Desk, termin
     assert json.dumps(written(desk)["pos"]["access_token"]) == '"pos-token"'
 
 
-@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_leaves_nothing(desk: Desk, terminal: Terminal) -> None:
     terminal.says("Store hash:")
     terminal.types("sandbox")

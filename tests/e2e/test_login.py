@@ -21,6 +21,9 @@ from program import LONGEST, Desk, Said, checked, command, environment, finish, 
 from bcpoll.sandbox.faults import ConnectionDropped, Request
 from bcpoll.sandbox.world import World
 
+# Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
+pytestmark = pytest.mark.slow
+
 OpenDesk = Callable[[World], Desk]
 
 TOKEN_PATH = "/api/1.0/token"
@@ -355,7 +358,6 @@ def test_a_refresh_that_is_refused_asks_for_a_login(desk: Desk, person: Person) 
     assert desk.run("run-once").out.startswith("3 sales written")
 
 
-@pytest.mark.slow
 def test_the_sandbox_writes_settings_that_a_login_can_be_tried_with(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
 
@@ -371,7 +373,6 @@ def test_the_sandbox_writes_settings_that_a_login_can_be_tried_with(tmp_path: Pa
     assert "Connect the POS: bcpoll login" in said.err
 
 
-@pytest.mark.slow
 def test_a_browser_of_its_own_comes_back_to_a_program_of_its_own(desk: Desk) -> None:
     script = desk.folder / "browser.py"
     script.write_text("import sys, urllib.request\nurllib.request.urlopen(sys.argv[1])\n")
@@ -396,7 +397,6 @@ def finish_with(desk: Desk, *arguments: str, **variables: str) -> Said:
     return checked(Said(code=done.returncode, out=done.stdout, err=done.stderr))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_that_is_killed_over_a_refresh_leaves_what_the_next_one_needs(
     desk: Desk, person: Person, moment: str
@@ -434,7 +434,6 @@ def test_a_process_that_is_killed_over_a_refresh_leaves_what_the_next_one_needs(
 PROCESSES = 8
 
 
-@pytest.mark.slow
 def test_eight_processes_that_are_refused_at_once_ask_for_one_pair_and_all_go_on(desk: Desk, person: Person) -> None:
     desk.run("login")
     ends(desk)

@@ -8,6 +8,9 @@ from program import Desk
 from bcpoll.core.rejected import REASONS, Reason
 from bcpoll.sandbox.refunds import Refund
 
+# Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def looked_at(desk: Desk) -> Desk:

@@ -10,6 +10,9 @@ from bcpoll.core.times import parse_time
 from bcpoll.sandbox.drafts import Draft
 from bcpoll.sandbox.faults import Request
 
+# Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 

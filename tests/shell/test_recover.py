@@ -20,6 +20,9 @@ from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.pos import Snapshot
 from bcpoll.sandbox.switches import Switches
 
+# The quick part recovers in `tests/failure_modes` and in the smaller of `tests/test_faults.py`.
+pytestmark = pytest.mark.slow
+
 
 def a_sale(shop: Shop) -> None:
     shop.order(shopper=ADA)
@@ -203,7 +206,6 @@ class TestBeingKilled:
 
         assert ends(shop) == undisturbed
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("committed", [False, True], ids=["before", "after"])
     @pytest.mark.parametrize("lag", [0, 10_000])
     def test_at_each_commit_ends_as_if_nothing_had_happened(
