@@ -59,7 +59,9 @@ class Flood(Store):
 
     def _made(self, place: int) -> StoredOrder:
         at = FIRST + _EVERY * place
-        return replace(self._templates[place % len(self._templates)], id=FIRST_ORDER + place, created=at, modified=at)
+        template, order_id = self._templates[place % len(self._templates)], FIRST_ORDER + place
+        own = [row | {"order_id": str(order_id)} for row in template.transactions]
+        return replace(template, id=order_id, created=at, modified=at, transactions=own)
 
 
 def flood(count: int) -> World:
