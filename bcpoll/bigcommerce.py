@@ -17,7 +17,7 @@ from bcpoll.core.decode import order_id_of
 from bcpoll.core.money import ZERO, total
 from bcpoll.core.order import Json
 from bcpoll.core.shop import StockLevel, StoreFacts
-from bcpoll.core.times import iso, parse_time, rfc2822
+from bcpoll.core.times import STORE_CLOCKS_APART, iso, parse_time, rfc2822
 from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.http import Client, Patience, Side, write_json
 from bcpoll.rows import amount_of, id_of, is_row, rows_of, text_of, whole_id_of, whole_of
@@ -41,9 +41,6 @@ _IDS_PER_REQUEST = 50
 _REFUNDS = "/orders/payment_actions/refunds"
 
 _SECOND = timedelta(seconds=1)
-
-# How far the clocks of the store's own machines may be apart.
-_AHEAD = timedelta(days=1)
 
 SIDE = Side(
     name="BigCommerce",
@@ -222,7 +219,7 @@ class BigCommerce:
     def past(self, at: datetime | None) -> datetime | None:
         """The time, unless it lies ahead of the store's own clock: to go on from there would skip what comes before."""
         now = self._client.server_date
-        return at if at is None or now is None or at <= now + _AHEAD else None
+        return at if at is None or now is None or at <= now + STORE_CLOCKS_APART else None
 
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
         """The ids of all orders in a status, ascending. Goes on from the last id, so that nothing is skipped."""

@@ -18,8 +18,7 @@ from bcpoll.core.decode import Head, decode_head, order_id_of
 from bcpoll.core.order import Json
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.shop import Refunds
-from bcpoll.core.status import OrderStatus
-from bcpoll.core.times import rfc2822
+from bcpoll.core.times import STORE_CLOCKS_APART, rfc2822
 from bcpoll.core.translate import is_wanted
 from bcpoll.decide import Decider, is_before
 from bcpoll.errors import AccessRefused, BcpollError, GiveUp, RetryLater, TooHeavy, WrongAnswer
@@ -27,21 +26,15 @@ from bcpoll.recover import recover
 from bcpoll.refunds import RefundBook
 from bcpoll.resolve import Resolver
 from bcpoll.shell import Shell
+from bcpoll.start import SWEEP, fix_start
 from bcpoll.stock import StockTaker
 from bcpoll.transactions import outstanding
 
 log = logging.getLogger(__name__)
 
-# Orders that are not imported yet but may become real although they were created before the start.
-_WATCHED = (OrderStatus.INCOMPLETE, OrderStatus.PENDING)
-
 # How many orders are looked at together that stood on no page: each is a request of its own.
 _AT_ONCE = 50
 
-# How far the clocks of the store's own machines may be apart.
-_AHEAD = timedelta(days=1)
-
-_SWEEP = "sweep"
 _SWEEP_EVERY = timedelta(days=1)
 
 
@@ -158,7 +151,7 @@ class _Pass:
                 self._page(list(self._named(group)), again=True)
             self._check_newest()
             shell.checkpoint.prune(shell.clock() - shell.keep_payloads)
-            shell.checkpoint.set_mark(_SWEEP, shell.clock())
+            shell.checkpoint.set_mark(SWEEP, shell.clock())
 
     def _check_newest(self) -> None:
         """Raise WrongAnswer where the store's newest order is none that the list of changed orders has shown.
@@ -214,14 +207,8 @@ class _Pass:
             return start
         shell.before_first()
         start = shell.start or shell.source.server_time()
-        watched = [order_id for status in _WATCHED for order_id in shell.source.order_ids_with_status(status)]
-        with shell.checkpoint.atomic():
-            shell.checkpoint.watch(watched)
-            shell.checkpoint.set_start(start)
-            shell.checkpoint.move_cursor(start)
-            shell.checkpoint.set_mark(_SWEEP, shell.clock())
-            if shell.policy.refunds is Refunds.IMPORT:
-                shell.checkpoint.begin_refunds(start)
+        with_refunds = shell.policy.refunds is Refunds.IMPORT
+        fix_start(shell.source, shell.checkpoint, start, now=shell.clock(), refunds=with_refunds)
         log.info("first run: orders placed from %s on are imported", rfc2822(start))
         return start
 
@@ -232,7 +219,7 @@ class _Pass:
         return max(scope.since or cursor - (shell.sweep if is_sweep else shell.overlap), start)
 
     def _is_sweep_due(self) -> bool:
-        last = self._shell.checkpoint.mark(_SWEEP)
+        last = self._shell.checkpoint.mark(SWEEP)
         # A mark from the future is a clock that was set back: sweep rather than never again.
         return last is not None and not timedelta(0) <= self._shell.clock() - last < _SWEEP_EVERY
 
@@ -364,9 +351,9 @@ class _Pass:
         then would be passed over.
         """
         times = [head.modified_at for head in map(decode_head, rows) if isinstance(head, Head)]
-        if times and max(times) > self._shell.clock() + _AHEAD:
+        if times and max(times) > self._shell.clock() + STORE_CLOCKS_APART:
             now = self._shell.source.server_time()
-            times = [at for at in times if at <= now + _AHEAD]
+            times = [at for at in times if at <= now + STORE_CLOCKS_APART]
         return max(times, default=None)
 
     def _resolved(self) -> Resolver:

@@ -19,6 +19,7 @@ from bcpoll.core.times import parse_time
 from bcpoll.errors import CheckpointError
 from bcpoll.ports import OrderSource, PointOfSale
 from bcpoll.refunds import found_booked, told_rows
+from bcpoll.start import fix_start
 
 # How many of the store's newest orders are looked for among our sales. Where bcpoll ran before, one of so many was
 # written; where it did not, a first run costs so many requests more, once.
@@ -191,17 +192,7 @@ class Rebuild:
 
     def _begin(self, start: datetime) -> None:
         """Let the next pass read from the start on: it finds every order written, and writes what is not."""
-        watched = [
-            order_id
-            for status in (OrderStatus.INCOMPLETE, OrderStatus.PENDING)
-            for order_id in self._source.order_ids_with_status(status)
-        ]
-        with self._checkpoint.atomic():
-            self._checkpoint.watch(watched)
-            self._checkpoint.set_start(start)
-            self._checkpoint.move_cursor(start)
-            self._checkpoint.set_mark("sweep", self._clock())
-            self._checkpoint.begin_refunds(start)
+        fix_start(self._source, self._checkpoint, start, now=self._clock(), refunds=True)
 
 
 def _links(customer: PosCustomer) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,9 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 from dateutil import parser as dateutil_parser
 
+STORE_CLOCKS_APART = timedelta(days=1)
+"""How far the clocks of the web store's own machines may be apart."""
+
 # dateutil completes a text that lacks a part from this date; two of them unmask such a text (`parse_time`).
 _FILLS = (datetime(2000, 1, 1), datetime(2001, 2, 2, 1, 1, 1))  # noqa: DTZ001 - naive on purpose: see there
 
