@@ -118,7 +118,7 @@ def _copied(root: Path) -> Path:
 
 
 def _problem_with_it(guard: Guard, intact: Outcomes) -> str:
-    wrong = intact.get(guard.test, ["no such test"]) or intact[""]
+    wrong = [*intact[""], *intact.get(guard.test, ["no such test"])]
     return f"fails with the guard in place: {_short(wrong[0])}" if wrong else ""
 
 
@@ -141,7 +141,8 @@ def _try(job: tuple[Path, Sequence[str], Mapping[str, str]]) -> Outcomes:
     # What this process needed to get here is of the original, not of the copy.
     for name in [name for name in sys.modules if name.partition(".")[0] in (__package__.partition(".")[0], "bcpoll")]:
         del sys.modules[name]
-    sys.path[:] = [str(root), *(path for path in sys.path if not Path(path or ".").resolve().is_relative_to(ROOT))]
+    # The project's own folder only: an environment may well lie inside it.
+    sys.path[:] = [str(root), *(path for path in sys.path if Path(path or ".").resolve() != ROOT)]
     sys.meta_path.insert(0, _Edited({_module(file): text for file, text in edited.items()}))
     recorder = _Recorder()
     file = root / TESTS.relative_to(ROOT)
