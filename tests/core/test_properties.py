@@ -1,11 +1,13 @@
 """What holds of every order: true to the cent, the same twice, and no payload that raises."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
 from builders import (
+    CHARGES,
     NOTHING_KNOWN,
     STORE,
     a_discount,
@@ -115,11 +117,58 @@ def test_payments_come_to_the_total_or_there_are_none(order: Json) -> None:
     assert total(payment.amount for payment in sale.payments) in (sale.total, ZERO)
 
 
+@given(orders(), st.data())
+def test_what_was_paid_is_what_the_payments_come_to(order: Json, data: st.DataObject) -> None:
+    owed = stated(order)
+    parts = st.integers(0, int(owed.scaleb(2))).map(lambda cents: Decimal(cents).scaleb(-2))
+    certificate = data.draw(parts)
+    credit = data.draw(parts.map(lambda amount: min(amount, owed - certificate)))
+    paid = a_status(OrderStatus.COMPLETED) | {"gift_certificate_amount": str(certificate)}
+    sale = sale_of(order | paid | {"store_credit_amount": str(credit)})
+    taken = sorted(payment.amount for payment in sale.payments)
+    assert taken == sorted(amount for amount in (certificate, credit, owed - certificate - credit) if amount)
+
+
 @given(orders())
-def test_every_unit_of_an_order_is_sold(order: Json) -> None:
-    units = sum(line.quantity for line in sale_of(order).lines if not line.code.startswith("BC-"))
-    named = [line for group in order["consignments"]["shipping"] for line in group["line_items"] if line["sku"]]
-    assert units == sum(line["quantity"] for line in named)
+def test_the_units_of_every_sku_are_kept(order: Json) -> None:
+    ordered: Counter[str] = Counter()
+    for line in (line for group in order["consignments"]["shipping"] for line in group["line_items"]):
+        without_sku = f"BC-77-{line['variant_id']}" if line["variant_id"] else "BC-77"
+        ordered[code_key(line["sku"] or without_sku)] += line["quantity"]
+    sold = _per_code(sale_of(order))
+    assert {code: units for code, (units, *_) in sold.items() if code not in CHARGED} == ordered
+
+
+CHARGED = {code_key(code) for code in CHARGES.values()}
+
+# Whole amounts less a multiple of 0.20: each of the rates takes whole cents of them, so that no tax is rounded.
+WHOLE = st.tuples(
+    st.integers(1, 500), st.integers(1, 12), st.sampled_from(["0", "0.05", "0.10", "0.20"]), st.integers(0)
+)
+
+
+@given(st.lists(WHOLE, min_size=1, max_size=5))
+def test_doubling_the_quantities_doubles_every_line(bought: list[tuple[int, int, str, int]]) -> None:
+    once, twice = (
+        _per_code(sale_of(an_order(*numbered(*(_whole(f"SKU-{n}", *each, times) for n, each in enumerate(bought))))))
+        for times in (1, 2)
+    )
+    assert twice == {code: tuple(2 * each for each in sums) for code, sums in once.items()}
+
+
+def _whole(sku: str, price: int, quantity: int, rate: str, fifths: int, times: int) -> Json:
+    off = Decimal(fifths % (5 * price * quantity + 1) * times) / 5
+    return a_line(sku, Decimal(price), quantity * times, rate=rate, off=[a_discount(off)] if off else ())
+
+
+def _per_code(sale: Sale) -> dict[str, tuple[Decimal, ...]]:
+    """Units, price and tax of each product of a sale, in cents."""
+    sums: dict[str, tuple[Decimal, ...]] = {}
+    for line in sale.lines:
+        units, price, tax = sums.get(code_key(line.code), (ZERO, ZERO, ZERO))
+        more = (units + line.quantity, price + line.unit_price * line.quantity, tax + line.unit_tax * line.quantity)
+        sums[code_key(line.code)] = more
+    return {code: tuple(round_money(each, 2) for each in three) for code, three in sums.items()}
 
 
 @given(orders(), st.sampled_from([Mismatch.REVIEW, Mismatch.ADJUST]), st.integers(-500, 500).filter(bool))
