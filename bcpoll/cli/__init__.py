@@ -15,7 +15,7 @@ import click
 
 from bcpoll import __version__
 from bcpoll.cli import check, init, login, playground, rebuild, reconcile, review, show, status, sync
-from bcpoll.cli.options import Options, print_json
+from bcpoll.cli.options import Options, allow_json, print_json
 from bcpoll.errors import BcpollError, OutputLost
 from bcpoll.logs import LogFormat, configure
 
@@ -135,4 +135,4 @@ for _command in (
     *login.COMMANDS,
     *playground.COMMANDS,
 ):
-    cli.add_command(_command)
+    cli.add_command(allow_json(_command))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,25 @@ class Options:
 
 
 pass_options = click.make_pass_decorator(Options)
+
+
+def allow_json(command: click.Command) -> click.Command:
+    """Let a command, and those under it, take --json after its name too, where most people write it."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            allow_json(each)
+    else:
+        command.params.append(
+            click.Option(
+                ["--json"], is_flag=True, expose_value=False, callback=_as_json, help="Print one JSON object on stdout."
+            )
+        )
+    return command
+
+
+def _as_json(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001
+    if is_asked:
+        context.obj = replace(context.obj, as_json=True)
 
 
 def print_json(value: Mapping[str, Any], *, one_line: bool = False) -> None:

@@ -1,6 +1,5 @@
 """`bcpoll show`: one order and its sale side by side, with the money check and what was written when."""
 
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
     from bcpoll.core.parts import MoneyCheck
     from bcpoll.core.sale import Item
     from bcpoll.show import Event, InPos, Shown
-
-_HIDDEN = "(hidden; --personal shows it)"
-_EMAIL = re.compile(r"[^\s@,;:<>\"']+@[^\s@,;<>\"']+")
 
 
 @click.command(epilog="Example: bcpoll show 1042 --live", short_help="Show an order and its sale side by side.")
@@ -109,7 +105,8 @@ def _about(shown: "Shown", names: Mapping[str, str], *, personal: bool) -> Itera
     yield "sale", _sale_line(shown.sale)
     yield "customer", _customer(shown, personal=personal)
     if shown.sale and shown.sale.payments:
-        paid = (f"{names.get(one.type_id, one.type_id)} {one.amount}" for one in shown.sale.payments)
+        amounts = ((one.type_id, _amount(one.amount, shown.digits)) for one in shown.sale.payments)
+        paid = (f"{names.get(type_id, type_id)} {amount}" for type_id, amount in amounts)
         yield "paid by", ", ".join(paid)
     yield "money", _money(shown)
     for refund in shown.refunds:
@@ -207,7 +204,9 @@ def _whole(units: Decimal) -> str:
 
 
 def _masked(text: str, *, personal: bool) -> str:
-    return text if personal else _EMAIL.sub(_HIDDEN, text)
+    from bcpoll.core.personal import masked
+
+    return text if personal else masked(text)
 
 
 # --- plain values ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from program import FIRST, Desk
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.cli.wiring import now
 from bcpoll.core.status import OrderStatus
+from bcpoll.sandbox.drafts import Parcel
 from bcpoll.sandbox.refunds import Refund
 
 # Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
@@ -175,6 +176,15 @@ def test_show_of_an_order_whose_checkpoint_was_made_anew_says_what_is_known(sync
 
     assert "The sale was not written by way of this checkpoint, so only its total is known" in said.out
     assert row(said.out, "money")[1] == "the order's lines are not known; the sale comes to 33.48"
+
+
+def test_show_tells_amounts_alike_from_the_checkpoint_and_from_the_pos(synced: Desk) -> None:
+    order = synced.order(parcels=(Parcel(cost="0.00"),))
+    synced.run("run-once")
+
+    paid = [row(synced.run("show", str(order), *live).out, "paid by") for live in ([], ["--live"])]
+
+    assert paid == [["paid by", "Online - Card 13.50"]] * 2
 
 
 def test_show_tells_of_refunds_and_their_sales(synced: Desk) -> None:

@@ -63,6 +63,11 @@ def test_help_fits_into_eighty_columns(command: list[str]) -> None:
     assert "..." not in text.replace("[ARGS]...", "").replace("[ID]...", "")
 
 
+@pytest.mark.parametrize("words", [("--json", "reconcile", "--csv"), ("reconcile", "--csv", "--json")], ids=" ".join)
+def test_json_may_be_said_before_and_after_the_command(words: tuple[str, ...]) -> None:
+    assert "Say either --json or --csv." in CliRunner().invoke(cli, [*words]).output
+
+
 def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(COMMANDS)],
