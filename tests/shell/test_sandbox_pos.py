@@ -589,7 +589,11 @@ def test_switch_unknown_sale(world: World, client: Client, position: Any, status
     assert (answer.status_code, answer.content) == (status, body)
 
 
-@pytest.mark.parametrize(("position", "shape"), [("full", None), ("id_object", {"id": UNKNOWN}), ("bare_id", UNKNOWN)])
+@pytest.mark.parametrize(
+    ("position", "shape"),
+    [("full", None), ("id_object", {"id": UNKNOWN}), ("bare_id", UNKNOWN)],
+    ids=["full", "id_object", "bare_id"],
+)
 def test_switch_created_sale(world: World, till: Till, position: Any, shape: Any) -> None:
     world.switch(created_sale=position)
     answer = till.post(till.sale(id=UNKNOWN))
