@@ -188,6 +188,12 @@ def test_a_token_beside_an_oauth_pair_is_remarked_on(write: Write) -> None:
     assert config.load(write(alone), {}).warnings == ()
 
 
+def test_one_token_for_both_sides_is_remarked_on(write: Write) -> None:
+    both = {"bigcommerce": {"access_token": "one"}, "pos": {"access_token": "one"}}
+    (warning,) = config.load(write(both), {}).warnings
+    assert warning.endswith("are the same; each side has a token of its own")
+
+
 def test_settings_cannot_be_changed(write: Write) -> None:
     settings = loaded(write())
     with pytest.raises(ValueError, match="frozen"):
@@ -357,7 +363,7 @@ REFUSED = [
     row("cancelled_unseen", "[sync] cancelled_unseen", "x", '"x" is not one', '"voided" or "skip"'),
     row("mismatch", "[money] mismatch", "x", '"x" is not one', '"review" or "adjust"'),
     row("restock_refunds", "[sync] restock_refunds", "maybe", '"maybe" is neither true nor false', "without quotes"),
-    row("too many workers", "[sync] workers", 17, "17 is too large", "16 or less"),
+    row("too many workers", "[sync] workers", 65, "65 is too large", "64 or less"),
     row("no workers", "[sync] workers", 0, "0 is too small", "1 or more"),
     row("half a worker", "[sync] workers", 1.5, "1.5 is not a whole number", "whole number"),
     row("ignore_channels", "[sync] ignore_channels", "one", '"one" is not a whole number', "whole number"),
@@ -376,6 +382,14 @@ REFUSED = [
     row("charge empty", "[charges] fee", "", "is empty", "take the line out"),
     row("checkpoint path", "[checkpoint] path", 4, "4 is not the path of a file", "in quotes"),
     row("keep_payloads", "[checkpoint] keep_payloads", "1h", '"1h" is too short', '"1d" or more'),
+    row("web hook without TLS", "[alerts] webhook", "http://a.example/x", "called unencrypted", "https://"),
+    row("web hook that is none", "[alerts] webhook", "<address>", "is not a web address", "whole address"),
+    row("ping that is no address", "[alerts] ping", "https://[", "is not a web address", "whole address"),
+    row("mail to nobody", "[alerts] email_from", "Ada", '"Ada" is not an e-mail address', "the address alone"),
+    row("no patience", "[alerts] no_success", "1m", '"1m" is too short', '"5m" or more'),
+    row("metrics for everybody", "[metrics] listen", "0.0.0.0:9464", "not a port of this machine", "127.0.0.1:9464"),
+    row("metrics without a port", "[metrics] listen", "localhost", "not a port of this machine", "127.0.0.1:9464"),
+    row("metrics nobody collects", "[metrics] file", "a.txt", "would not be collected", ".prom"),
     row("misspelt key", "[sync] intervall", "5m", "not a key", "Did you mean interval?"),
     row("key of another section", "[pos] workers", 4, "not a key", "It belongs under [sync]."),
     row("key of nowhere", "[taxes] zzz", 1, "not a key", "The keys are: default."),
@@ -405,6 +419,12 @@ TOGETHER = [
         "is the code of [charges] shipping too",
         "a code of its own",
         id="charge like another's default",
+    ),
+    pytest.param(
+        {"alerts": {"email_to": ["a@example.com"]}}, "[alerts] smtp_host", "is missing", "email_to", id="no mail server"
+    ),
+    pytest.param(
+        {"alerts": {"smtp_user": "ada"}}, "[alerts] smtp_password", "is missing", "only work together", id="no password"
     ),
     pytest.param({"sycn": {}}, "[sycn]", "is not a section", "Did you mean [sync]?", id="misspelt section"),
     pytest.param(
@@ -642,13 +662,13 @@ def test_the_file_is_found_by_variable_then_here_then_in_etc(
     monkeypatch.chdir(tmp_path)
     assert config.load(None, {}).path == Path("config.toml")
     monkeypatch.chdir(empty)
-    monkeypatch.setattr(config, "SYSTEM_FILE", file)
+    monkeypatch.setattr(config.layers, "SYSTEM_FILE", file)
     assert config.load(None, {}).path == file
 
 
 def test_without_any_file_the_way_to_begin_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "SYSTEM_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr(config.layers, "SYSTEM_FILE", tmp_path / "none.toml")
     (problem,) = problems(None)
     assert "there is no such file, and no" in problem.message
     assert "bcpoll init" in problem.remedy
@@ -817,7 +837,8 @@ def test_what_the_example_leaves_to_fill_in_is_what_is_required(write: Write) ->
         "[pos] user",
         "[payments] default",
     }
-    optional = {("pos", "client_id"), ("pos", "client_secret"), ("routes", "register")}
+    optional = {("pos", "client_id"), ("pos", "client_secret"), ("routes", "register"), ("metrics", "file")}
+    optional |= {("alerts", key) for key in ("webhook", "ping", "email_from", "smtp_password")}
     assert {f"[{section}] {key}" for section, key in required - optional} == told
 
 
