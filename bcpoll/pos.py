@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from bcpoll.budget import SYSTEM_CLOCK, Clock, WindowBudget
+from bcpoll.core.bodies import adjustments_body, open_register_body, reason_body
 from bcpoll.core.money import total
 from bcpoll.core.order import Json, code_key, email_key
 from bcpoll.core.shop import Link, Outlet, PaymentType, PosCustomer, PosProduct, PosSale, Register, Retailer, Tax, User
@@ -178,7 +179,7 @@ class LightspeedPos:
     def open_register(self, register_id: str, at: datetime) -> None:
         """Open a register."""
         path = f"{self._base}/registers/{quote(register_id, safe='')}/actions/open"
-        self._client.put(path, {"register_open_time": iso(at)}, scope="register:open", empty_ok=True)
+        self._client.put(path, open_register_body(at), scope="register:open", empty_ok=True)
 
     def products_after(self, version: int) -> Iterator[Changes[PosProduct]]:
         """The version feed of products, deleted ones included."""
@@ -205,6 +206,12 @@ class LightspeedPos:
     def customers_after(self, version: int) -> Iterator[Changes[PosCustomer]]:
         """The version feed of customers, deleted ones included."""
         return self._feed("customers", version, _customer, deleted=True)
+
+    def customer(self, customer_id: str) -> PosCustomer | None:
+        """A customer by its id: None for 404, `null` and an empty answer alike."""
+        path = f"{self._base}/customers/{quote(customer_id, safe='')}"
+        row = _one(self._what_there_is(path, scope=_SCOPES["customers"]))
+        return None if row is None else _customer(row)
 
     def customers_with_email(self, email: str) -> tuple[PosCustomer, ...]:
         """Customers found by e-mail address, compared through `email_key`; deleted ones are left out.
@@ -305,7 +312,7 @@ class LightspeedPos:
         LookAgain where the answer does not show every adjustment.
         """
         path = f"{self._base}/stock_adjustments"
-        answer = self._client.post(path, {"stock_adjustments": list(adjustments)}, scope="inventory:write")
+        answer = self._client.post(path, adjustments_body(adjustments), scope="inventory:write")
         content = _unwrapped(answer)
         if not isinstance(content, list) or len(content) < len(adjustments):
             raise LookAgain(f"{SIDE.name} adjusted stock and did not show what became of it")
@@ -314,17 +321,21 @@ class LightspeedPos:
         """The version feed of stock adjustments, raw: where to look after an unclear `adjust_stock`."""
         return self._feed("stock_adjustments", version, lambda row: row, deleted=False)
 
-    def adjustment_reasons(self) -> Mapping[str, str]:
-        """The ids of the account's own reasons for taking stock out, by name; those that are switched off left out."""
+    def adjustment_reasons(self, *, adds: bool = False) -> Mapping[str, str]:
+        """The ids of the account's own reasons for taking stock out, or for putting it in where it `adds`, by name.
+
+        Those that are switched off are left out.
+        """
+        kind = "POSITIVE" if adds else "NEGATIVE"
         pages = self._pages(_REASONS, 0, deleted=False)
-        rows = [row for page, _ in pages for row in page if text_of(row, "type") == "NEGATIVE"]
+        rows = [row for page, _ in pages for row in page if text_of(row, "type") == kind]
         living = [row for row in rows if not row.get("deleted_at") and flag_of(row, "enabled", default=True)]
         return {text_of(row, "name"): id_of(row, _REASONS) for row in living}
 
-    def create_adjustment_reason(self, name: str) -> str:
-        """Create a reason for taking stock out and give its id. LookAgain where the answer holds none."""
-        body = {"name": name, "enabled": True, "type": "NEGATIVE"}
-        return _new_id(self._client.post(f"{self._base}/{_REASONS}", body, scope="inventory:write"), "reason")
+    def create_adjustment_reason(self, name: str, *, adds: bool = False) -> str:
+        """Create a reason for taking stock out, or in, and give its id. LookAgain where the answer holds none."""
+        answer = self._client.post(f"{self._base}/{_REASONS}", reason_body(name, adds=adds), scope="inventory:write")
+        return _new_id(answer, "reason")
 
     def _stock_rows(self, chosen: Json) -> Iterator[Json]:
         """The stock list (POST /inventory), which is a read carried by POST; it sorts downwards unless told."""

@@ -178,7 +178,8 @@ def _check_limit(world: World, side: Side) -> Mapping[str, str]:
         headers = store_headers(standing)
     else:
         quota = limits.pos_quota_for(len(world.pos.registers))
-        standing = world.pos_window.count(quota, limits.pos_window)
+        slides = world.switches.rate_window == "sliding"
+        standing = world.pos_window.count(quota, limits.pos_window, slides=slides)
         headers = pos_headers(standing)
     if standing and standing.left < 0:
         raise _OverLimit(headers)

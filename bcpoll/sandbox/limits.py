@@ -1,10 +1,11 @@
-"""The rate limits of both APIs: fixed windows, and the headers in which they are told.
+"""The rate limits of both APIs: windows, fixed or sliding, and the headers in which they are told.
 
 Owns the counting. Must not sleep, and reads the time only from the clock that it is given.
 """
 
 import math
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,24 +50,37 @@ class Standing:
 
 
 class Window:
-    """Counts requests in windows that begin with the first request after the last one ended."""
+    """Counts requests: in windows that begin with the first request after the last one ended, or in one that slides."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ends_at: datetime | None = None
         self._used = 0
+        self._counted: deque[datetime] = deque()
         self._lock = threading.Lock()
 
-    def count(self, quota: int | None, length: timedelta) -> Standing | None:
+    def count(self, quota: int | None, length: timedelta, *, slides: bool = False) -> Standing | None:
         """Count one request; None where there is no limit."""
         if quota is None:
             return None
         with self._lock:
-            now = self._clock()
-            if self._ends_at is None or now >= self._ends_at:
-                self._ends_at, self._used = now + length, 0
-            self._used += 1
-            return Standing(quota, quota - self._used, length, self._ends_at, self._ends_at - now)
+            used, ends_at = (self._slid if slides else self._fixed)(self._clock(), quota, length)
+            return Standing(quota, quota - used, length, ends_at, ends_at - self._clock())
+
+    def _fixed(self, now: datetime, _: int, length: timedelta) -> tuple[int, datetime]:
+        if self._ends_at is None or now >= self._ends_at:
+            self._ends_at, self._used = now + length, 0
+        self._used += 1
+        return self._used, self._ends_at
+
+    def _slid(self, now: datetime, quota: int, length: timedelta) -> tuple[int, datetime]:
+        """What is refused takes no room, and there is room again once the oldest is a window old."""
+        while self._counted and self._counted[0] + length <= now:
+            self._counted.popleft()
+        used = len(self._counted) + 1
+        if used <= quota:
+            self._counted.append(now)
+        return used, next(iter(self._counted), now) + length
 
 
 _NONE: Mapping[str, str] = MappingProxyType({})

@@ -89,10 +89,14 @@ class Switches:
     sku_lookup: Literal["list", "object"] = "list"
     sku_case: Literal["exact", "any_case"] = "exact"
     """How `GET /products?sku=` compares."""
+    inactive_product: Literal["sold", "refused"] = "sold"
+    """Whether a product that is not active can be sold by the API."""
     deleted_codes: Literal["free", "taken"] = "free"
     """Whether the code of a deleted product can be used again."""
     amounts: Literal["number", "text"] = "number"
     user_agent: Literal["optional", "required"] = "optional"
+    rate_window: Literal["fixed", "sliding"] = "fixed"
+    """Whether five minutes of the rate limit begin anew when the last have ended, or slide."""
     largest_page: int = 500
 
     # The POS: logging in by OAuth.

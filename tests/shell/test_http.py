@@ -2,7 +2,6 @@
 
 import gzip
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +13,7 @@ import requests
 from loopback import NO_CONTENT, START, Answer, Loopback, StillClock, gzipped, html, json_answer, loopback_server
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
 
-from bcpoll.budget import Budget, BudgetView, Clock, SharedBudget, WindowBudget
+from bcpoll.budget import Clock, SharedBudget, WindowBudget
 from bcpoll.errors import (
     AccessRefused,
     BcpollError,
@@ -429,12 +428,32 @@ class TestWaiting:
 
         assert sum(still.slept) <= 600
 
+    def test_a_client_waits_before_sending(self, server: Loopback, still: StillClock) -> None:
+        server.says(*[json_answer([], X_RateLimit_Limit="3", X_RateLimit_Remaining="2")] * 3)
+        client = make_client(server.url, still, budget=WindowBudget(window=10.0, clock=still.clock))
+
+        for _ in range(3):
+            client.get("/a")
+
+        assert between(still.slept, (10.0, 10.3))
+        assert client.budget.limit == 3
+
+    def test_a_client_leaves_alone_what_is_reserved(self, server: Loopback, still: StillClock) -> None:
+        server.says(*[json_answer([], X_RateLimit_Limit="4", X_RateLimit_Remaining="3")] * 3)
+        client = make_client(server.url, still, budget=WindowBudget(window=10.0, clock=still.clock))
+        client.reserve(50)
+
+        for _ in range(3):
+            client.get("/a")
+
+        assert still.slept == [10.0]
+
     def test_a_429_holds_back_all_workers(self, server: Loopback, still: StillClock) -> None:
         budget = SharedBudget(clock=still.clock)
-        others: list[float] = []
+        others: list[object] = []
 
         def sleep(seconds: float) -> None:
-            others.append(budget._try_to_claim())
+            others.append(budget.try_claim())
             still.sleep(seconds)
 
         server.says(Answer(status=429, headers={"Retry-After": "9"}), json_answer([1]))
@@ -449,7 +468,8 @@ class TestWaiting:
         budget.hold(9)
         budget.hold(3)
 
-        budget.claim()
+        with budget.request():
+            pass
 
         assert still.slept == [9]
 
@@ -586,7 +606,7 @@ class TestNoConnection:
         def fail(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(client._session, "request", fail)
+        monkeypatch.setattr(client._session, "get_adapter", fail)
 
         with pytest.raises(kind):
             client.post("/sales", {})
@@ -802,177 +822,6 @@ class TestCounts:
         client.get("/a")
 
         assert client.server_date == START
-
-
-def shop_headers(quota: int, left: int, reset: int, window: int = 30_000) -> dict[str, str]:
-    return {
-        "X-Rate-Limit-Requests-Quota": str(quota),
-        "X-Rate-Limit-Requests-Left": str(left),
-        "X-Rate-Limit-Time-Reset-Ms": str(reset),
-        "X-Rate-Limit-Time-Window-Ms": str(window),
-    }
-
-
-class TestSharedBudget:
-    @pytest.fixture
-    def budget(self, still: StillClock) -> SharedBudget:
-        return SharedBudget(clock=still.clock)
-
-    def test_nothing_is_waited_for_before_anything_is_known(self, budget: SharedBudget, still: StillClock) -> None:
-        for _ in range(1000):
-            budget.claim()
-
-        assert still.slept == []
-        assert budget.snapshot() == BudgetView(None, None, 30.0)
-
-    def test_a_fifth_is_left_to_the_other_apps(self, budget: SharedBudget, still: StillClock) -> None:
-        budget.note(shop_headers(quota=150, left=32, reset=4000))
-
-        budget.claim()
-        budget.claim()
-        assert still.slept == []
-        budget.claim()
-        assert still.slept == [4.0]
-
-    def test_the_snapshot_tells_what_is_left_until_the_window_resets(
-        self, budget: SharedBudget, still: StillClock
-    ) -> None:
-        budget.note(shop_headers(quota=450, left=440, reset=9000, window=20_000))
-        budget.claim()
-
-        assert budget.snapshot() == BudgetView(450, 439, 20.0)
-        still.pass_by(10)
-        assert budget.snapshot().left is None
-
-    def test_an_answer_that_was_overtaken_does_not_raise_what_is_left(
-        self, budget: SharedBudget, still: StillClock
-    ) -> None:
-        budget.note(shop_headers(150, 31, 5000))
-        budget.note(shop_headers(150, 90, 5000))
-
-        budget.claim()
-        budget.claim()
-
-        assert still.slept == [5.0]
-
-    def test_a_new_window_raises_it(self, budget: SharedBudget, still: StillClock) -> None:
-        budget.note(shop_headers(150, 0, 5000))
-        still.pass_by(5)
-        budget.note(shop_headers(150, 149, 30_000))
-
-        budget.claim()
-
-        assert still.slept == []
-
-    @pytest.mark.parametrize("name", ["Requests-Quota", "Requests-Left", "Time-Reset-Ms"])
-    def test_headers_that_are_strange_are_no_headers(self, budget: SharedBudget, still: StillClock, name: str) -> None:
-        budget.note(shop_headers(150, 0, 5000) | {f"X-Rate-Limit-{name}": "unlimited"})
-
-        budget.claim()
-
-        assert still.slept == []
-
-    def test_no_reset_is_believed_to_be_hours_away(self, budget: SharedBudget, still: StillClock) -> None:
-        budget.note(shop_headers(150, 0, 86_400_000))
-
-        budget.claim()
-
-        assert still.slept == [300.0]
-
-
-class Till:
-    """A server that counts like the POS, in every window that ends now, and remembers what it saw."""
-
-    def __init__(self, still: StillClock, limit: int, window: float) -> None:
-        self.still, self.limit, self.window = still, limit, window
-        self.at: list[float] = []
-
-    def ask(self, budget: Budget) -> None:
-        budget.claim()
-        self.at.append(self.still.at)
-        recent = [at for at in self.at if at > self.still.at - self.window]
-        assert len(recent) <= self.limit
-        left = self.limit - len(recent)
-        budget.note({"X-RateLimit-Limit": str(self.limit), "X-RateLimit-Remaining": str(left)})
-
-
-class TestWindowBudget:
-    @pytest.fixture
-    def budget(self, still: StillClock) -> WindowBudget:
-        return WindowBudget(window=10.0, clock=still.clock)
-
-    def test_no_window_ever_holds_more_than_the_limit(self, budget: WindowBudget, still: StillClock) -> None:
-        till = Till(still, limit=7, window=10.0)
-
-        for number in range(200):
-            till.ask(budget)
-            still.pass_by(number % 5 * 0.3)
-
-        assert 10 < still.at - 1000 < 200 / 7 * 10 * 1.3
-
-    def test_requests_of_an_earlier_run_are_counted(self, budget: WindowBudget, still: StillClock) -> None:
-        till = Till(still, limit=7, window=10.0)
-        till.at = [still.at - 3] * 5
-
-        for _ in range(20):
-            till.ask(budget)
-
-    def test_the_snapshot_tells_the_limit_and_what_is_left(self, budget: WindowBudget, still: StillClock) -> None:
-        assert budget.snapshot() == BudgetView(None, None, 10.0)
-        Till(still, limit=350, window=10.0).ask(budget)
-
-        assert budget.snapshot() == BudgetView(350, 349, 10.0)
-        still.pass_by(11)
-        assert budget.snapshot().left == 350
-
-    def test_what_the_server_has_forgotten_is_forgotten(self, budget: WindowBudget) -> None:
-        budget.claim()
-        budget.note({"X-RateLimit-Limit": "350", "X-RateLimit-Remaining": "100"})
-        assert budget.snapshot().left == 100
-
-        budget.note({"X-RateLimit-Limit": "350", "X-RateLimit-Remaining": "349"})
-
-        assert budget.snapshot().left == 349
-
-    def test_a_window_filled_by_others_is_waited_for(self, budget: WindowBudget, still: StillClock) -> None:
-        budget.note({"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "0"})
-
-        budget.claim()
-
-        assert between(still.slept, (10.0, 10.3))
-
-    @pytest.mark.parametrize("headers", [{}, {"X-RateLimit-Limit": "0"}, {"X-RateLimit-Limit": "5"}])
-    def test_an_answer_that_tells_nothing_changes_nothing(
-        self, budget: WindowBudget, headers: Mapping[str, str]
-    ) -> None:
-        budget.note(headers)
-
-        assert budget.snapshot().limit is None
-
-    def test_workers_share_the_budget(self, budget: WindowBudget, still: StillClock) -> None:
-        budget.note({"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "10"})
-
-        def work() -> None:
-            for _ in range(10):
-                budget.claim()
-
-        workers = [threading.Thread(target=work) for _ in range(4)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-
-        assert still.at - 1000 >= 30.0
-
-    def test_a_client_waits_before_sending(self, server: Loopback, still: StillClock) -> None:
-        server.says(*[json_answer([], X_RateLimit_Limit="2", X_RateLimit_Remaining="1")] * 3)
-        client = make_client(server.url, still, budget=WindowBudget(window=10.0, clock=still.clock))
-
-        for _ in range(3):
-            client.get("/a")
-
-        assert between(still.slept, (10.0, 10.3))
-        assert client.budget.limit == 2
 
 
 class TestJson:

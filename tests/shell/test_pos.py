@@ -335,6 +335,20 @@ class TestCustomers:
 
         assert len(pos.customers_with_email("a@b.c")) == 200
 
+    def test_a_customer_is_read_by_its_id(self, server: Loopback, pos: LightspeedPos) -> None:
+        server.says(json_answer({"data": a_customer("c1", "a@b.c", deleted_at="2026-02-02")}))
+
+        found = pos.customer("c1")
+
+        assert found is not None
+        assert (found.id, found.is_deleted, server.seen[0].path) == ("c1", True, "/api/2026-07/customers/c1")
+
+    @pytest.mark.parametrize("body", [None, {"data": None}, []], ids=["404", "null", "an empty list"])
+    def test_a_customer_that_is_gone_is_none(self, server: Loopback, pos: LightspeedPos, body: Any) -> None:
+        server.says(json_answer(body, 404 if body is None else 200))
+
+        assert pos.customer("c1") is None
+
     def test_a_customer_is_created(self, server: Loopback, pos: LightspeedPos) -> None:
         server.says(json_answer({"data": {"id": "c1"}}, 201))
 

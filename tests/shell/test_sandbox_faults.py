@@ -243,3 +243,19 @@ def test_a_window_begins_with_the_first_request_after_the_last_one() -> None:
     now[0] += timedelta(seconds=10)
     assert left() == 1
     assert window.count(None, timedelta(seconds=10)) is None
+
+
+def test_a_sliding_window_has_room_again_once_the_oldest_request_has_left_it() -> None:
+    now = [NOON]
+    window = Window(lambda: now[0])
+
+    def left() -> Any:
+        standing = window.count(2, timedelta(seconds=10), slides=True)
+        assert standing is not None
+        return standing.left, standing.resets_in
+
+    assert left() == (1, timedelta(seconds=10))
+    now[0] += timedelta(seconds=4)
+    assert [left(), left()] == [(0, timedelta(seconds=6)), (-1, timedelta(seconds=6))]
+    now[0] += timedelta(seconds=6)
+    assert left() == (0, timedelta(seconds=4))
