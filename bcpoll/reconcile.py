@@ -5,8 +5,8 @@ lag behind writes. Its sales are laid aside on disk; then BigCommerce's orders a
 it comes. What seems to differ is read once more, order by order, so that a pass that runs meanwhile is no difference.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -60,6 +60,8 @@ class _Read:
     head: Head | None
     wanted: Desired | Rejected
     stated: Figures
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The POS's products under the codes that are wanted."""
 
 
 class Reconciler:
@@ -164,8 +166,8 @@ class Reconciler:
         head = decode_head(raw)
         if isinstance(head, Rejected):
             return _Read(order_id=order_id_of(raw), raw=raw, head=None, wanted=head, stated=Figures())
-        wanted, stated = self._wanted(raw, head)
-        return _Read(order_id=head.id, raw=raw, head=head, wanted=wanted, stated=stated)
+        wanted, stated, known = self._wanted(raw, head)
+        return _Read(order_id=head.id, raw=raw, head=head, wanted=wanted, stated=stated, known=known)
 
     def _read_refunds(self, since: datetime) -> None:
         """Refunds of the window's orders, by order: made no earlier than the oldest of these, they are few."""
@@ -189,23 +191,23 @@ class Reconciler:
             if state is not RefundState.LEFT and (is_due or state in (RefundState.BOOKED, RefundState.CHANGED)):
                 self._refunds.setdefault(refund.order_id, {})[refund.id] = refund
 
-    def _wanted(self, raw: Json, head: Head) -> tuple[Desired | Rejected, Figures]:
-        """What the POS should hold, by the same functions as in a pass; and what the order states."""
+    def _wanted(self, raw: Json, head: Head) -> tuple[Desired | Rejected, Figures, Mapping[str, Sequence[str]]]:
+        """What the POS should hold, by the same functions as in a pass; what the order states, and the products."""
         if not is_wanted(head, self._policy):
-            return not_wanted(head.id), Figures()
+            return not_wanted(head.id), Figures(), {}
         whole = raw if lines_are_complete(raw) else with_lines(self._source, raw, head.id)
         order = whole if isinstance(whole, Rejected) else decode_order(whole, head)
         if isinstance(order, Rejected):
-            return order, Figures(count=1)
+            return order, Figures(count=1), {}
         known = self._checkpoint.product_ids(product_codes(order, self._policy))
         transactions = self._transactions.of([order]).get(order.id)
         if isinstance(transactions, Rejected):
-            return transactions, self._stated(order)
+            return transactions, self._stated(order), known
         wanted = translate(order, self._shop, self._policy, known, transactions=transactions)
         refunds = tuple(self._refunds.get(head.id, {}).values())
         if isinstance(wanted, Desired) and refunds:
             wanted = with_refunds(wanted, order, refunds, shop=self._shop, policy=self._policy, known=known)
-        return wanted, self._stated(order)
+        return wanted, self._stated(order), known
 
     def _stated(self, order: Order) -> Figures:
         """What an order states, for one that cannot be translated; amounts of another currency are in no sum."""
@@ -250,8 +252,16 @@ class Reconciler:
             sales=sales,
             set_aside=f"{item.reason}: {item.detail}" if item is not None and is_open else "",
             dismissed=f"{item.reason}: {item.note}" if item is not None and is_dismissed else "",
+            codes=self._codes(read.known, sales),
             is_recent=read.head is not None and self._is_recent(read.head.modified_at),
         )
+
+    def _codes(self, known: Mapping[str, Sequence[str]], sales: Iterable[Sold]) -> dict[str, str]:
+        """The codes of products by id: of several, the one that was ordered; any other product's is looked up."""
+        ordered = {product: key for key, products in known.items() for product in products}
+        others = {product for sale in sales for product in sale.by_product} - ordered.keys()
+        looked_up = self._checkpoint.product_codes(others) if others else {}
+        return {product: key for product, (key, _) in looked_up.items()} | ordered
 
     def _is_recent(self, modified_at: datetime) -> bool:
         is_behind = self._cursor is None or modified_at > self._cursor

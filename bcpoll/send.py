@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bcpoll.checkpoint import IntentState
+from bcpoll.checkpoint import THERE_ALREADY, IntentState
 from bcpoll.core.addresses import is_same
 from bcpoll.core.bodies import settled_body, untracked_body, voided_body
 from bcpoll.core.order import Json, code_key, email_key
@@ -74,7 +74,10 @@ def send(write: Callable[[], str], look_up: Callable[[], str | None]) -> Result:
 
 def _after_unclear(error: LookAgain, look_up: Callable[[], str | None]) -> Result:
     found = look_up()
-    return done(found) if found is not None else not_found(error)
+    if found is None:
+        return not_found(error)
+    # Refused although it is there: somebody else was quicker, or a try of ours before this one.
+    return replace(done(found), detail=THERE_ALREADY if error.status in _REFUSALS else "")
 
 
 def not_found(error: LookAgain) -> Result:
@@ -107,7 +110,8 @@ def settle_sale(pos: PointOfSale, action: SettleSale) -> Result:
     if is_settled(sale, paid=wanted):
         return done(sale.id)
     body = settled_body(sale.document, action.sale)
-    return _change(pos, sale.id, body, lambda found: is_settled(found, paid=wanted))
+    result = _change(pos, sale.id, body, lambda found: is_settled(found, paid=wanted))
+    return _left_to_people(result, sale, Reason.PAY_BY_HAND)
 
 
 def is_settled(sale: PosSale, *, paid: bool) -> bool:
@@ -124,7 +128,16 @@ def void_sale(pos: PointOfSale, sale_id: str) -> Result:
     if is_voided(sale):
         return done(sale.id)
     result = _change(pos, sale.id, voided_body(sale.document), is_voided)
-    return replace(result, reason=Reason.VOID_BY_HAND) if result.state is IntentState.REFUSED else result
+    return _left_to_people(result, sale, Reason.VOID_BY_HAND)
+
+
+def _left_to_people(result: Result, sale: PosSale, reason: Reason) -> Result:
+    """What was refused is done by hand: the sale is named by the receipt number that staff find it by."""
+    if result.state is not IntentState.REFUSED:
+        return result
+    number = sale.document.get("invoice_number") or sale.document.get("receipt_number")
+    name = f"sale {number} ({sale.id})" if number else f"sale {sale.id}"
+    return replace(result, reason=reason, detail=f"{name}: {result.detail}")
 
 
 def _change(pos: PointOfSale, sale_id: str, body: Json, is_so: Callable[[PosSale], bool]) -> Result:
@@ -136,7 +149,7 @@ def _change(pos: PointOfSale, sale_id: str, body: Json, is_so: Callable[[PosSale
     if after is not None and is_so(after):
         return done(sale_id)
     state = after.state if after else "gone"
-    return refused(result.detail or f"sale {sale_id} is {state} and was not changed")
+    return refused(result.detail or f"it is {state} and was not changed")
 
 
 def is_voided(sale: PosSale) -> bool:
@@ -210,29 +223,44 @@ def oldest(customers: "list[PosCustomer] | tuple[PosCustomer, ...]") -> str | No
     return min(alive, key=lambda customer: (customer.created_at, customer.id)).id if alive else None
 
 
-def create_product(pos: PointOfSale, body: Json, *, tracked: bool) -> Result:
-    """Create a product, and switch its stock tracking off where it is not to be counted."""
+def create_product(pos: PointOfSale, body: Json, *, tracked: bool, since: int = 0) -> Result:
+    """Create a product, and switch its stock tracking off where it is not to be counted.
+
+    `since` is a version of the feed before the try: what is newer is found there if nowhere else.
+    """
     code = str(body["sku"])
 
     def write() -> str:
         product_id = pos.create_product(body)
-        if not tracked and not untrack(pos, product_id, code):
+        if not tracked and not untrack(pos, product_id, code, since):
             raise LookAgain(f"product {product_id}: its stock tracking could not be switched off")
         return product_id
 
-    return send(write, lambda: find_product(pos, code, tracked=tracked))
+    return send(write, lambda: find_product(pos, code, tracked=tracked, since=since))
 
 
-def find_product(pos: PointOfSale, code: str, *, tracked: bool) -> str | None:
+def find_product(pos: PointOfSale, code: str, *, tracked: bool, since: int = 0) -> str | None:
     """A product by its code, in the state that it was to be created in; several under one code are nobody's."""
-    found = [row for row in pos.products_with_code(code) if not row.is_deleted and _goes_by(row, code)]
+    found = _products_under(pos, code, since)
     if len(found) != 1:
         return None
-    is_as_wanted = tracked or not found[0].tracks_stock or untrack(pos, found[0].id, code)
+    is_as_wanted = tracked or not found[0].tracks_stock or untrack(pos, found[0].id, code, since)
     return found[0].id if is_as_wanted else None
 
 
-def untrack(pos: PointOfSale, product_id: str, code: str) -> bool:
+def _products_under(pos: PointOfSale, code: str, since: int) -> list[PosProduct]:
+    """The products that go by a code: looked up, and where that finds none, from the feed after a version.
+
+    A look-up may lag behind, or mind the case that a code is written in. The feed does neither.
+    """
+    found = [row for row in pos.products_with_code(code) if not row.is_deleted and _goes_by(row, code)]
+    if found:
+        return found
+    newest = {row.id: row for page in pos.products_after(since) for row in page.rows}
+    return [row for row in newest.values() if not row.is_deleted and _goes_by(row, code)]
+
+
+def untrack(pos: PointOfSale, product_id: str, code: str, since: int = 0) -> bool:
     """Switch stock tracking off, and believe it only once it is read back: some answers say yes and change nothing.
 
     A product that stays tracked mostly sells all the same, so a refusal costs no order. False where no try got a clear
@@ -247,7 +275,7 @@ def untrack(pos: PointOfSale, product_id: str, code: str) -> bool:
             is_clear = True
         except (GiveUp, LookAgain) as error:
             said, is_clear = error.message, is_clear or isinstance(error, GiveUp)
-        if not any(row.tracks_stock for row in pos.products_with_code(code) if row.id == product_id):
+        if not any(row.tracks_stock for row in _products_under(pos, code, since) if row.id == product_id):
             return True
         log.warning("product %s: its stock tracking is still on: %s", product_id, said)
     return is_clear

@@ -59,11 +59,12 @@ class Spool:
 def _text(one: Sold) -> str:
     at = one.at.isoformat() if one.at else None
     sums = [str(amount) for amount in (one.total, one.tax, one.units, one.paid)]
-    return json.dumps([one.sale_id, one.order_id, one.state, *sums, at])
+    by_product = {product: str(units) for product, units in one.by_product.items()}
+    return json.dumps([one.sale_id, one.order_id, one.state, *sums, at, by_product])
 
 
 def _sold(row: tuple[Any, ...]) -> Sold:
-    sale_id, order_id, state, total, tax, units, paid, at = json.loads(row[0])
+    sale_id, order_id, state, total, tax, units, paid, at, by_product = json.loads(row[0])
     return Sold(
         sale_id=sale_id,
         order_id=order_id,
@@ -73,4 +74,5 @@ def _sold(row: tuple[Any, ...]) -> Sold:
         units=Decimal(units),
         paid=Decimal(paid),
         at=datetime.fromisoformat(at) if at else None,
+        by_product={product: Decimal(count) for product, count in by_product.items()},
     )

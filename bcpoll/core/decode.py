@@ -222,11 +222,11 @@ class _Order(_Shape):
     wrapping_cost_tax: _Amount
     discount_amount: _AmountOrZero
     coupon_discount: _AmountOrZero = ZERO
-    total_ex_tax: _Amount
     total_inc_tax: _Amount
     total_tax: _Amount
     store_credit_amount: _AmountOrZero = ZERO
     gift_certificate_amount: _AmountOrZero = ZERO
+    date_shipped: _Text = ""
     payment_method: _Text = ""
     payment_status: _Text = ""
     billing_address: _Address
@@ -349,7 +349,6 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
         id=head.id,
         status=head.status,
         created_at=head.created_at,
-        modified_at=head.modified_at,
         customer_id=shape.customer_id,
         currency=shape.default_currency_code.strip().upper(),
         prices_include_tax=shape.is_tax_inclusive_pricing,
@@ -360,7 +359,6 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
         fees=tuple(map(_fee, contents.fees)),
         discount=shape.discount_amount,
         coupon_discount=shape.coupon_discount,
-        total_ex_tax=shape.total_ex_tax,
         total_inc_tax=shape.total_inc_tax,
         total_tax=shape.total_tax,
         store_credit=shape.store_credit_amount,
@@ -374,8 +372,8 @@ def decode_order(raw: Json, head: Head) -> Order | Rejected:
         customer_message=shape.customer_message,
         email_opt_in=bool(shape.is_email_opt_in),
         channel_id=head.channel_id,
-        external_source=head.external_source,
         archived=head.archived,
+        shipped=bool(shape.date_shipped.strip()),
     )
 
 
@@ -445,7 +443,7 @@ def _transaction(shape: _TransactionShape) -> Transaction:
 
 def _rejected(order_id: int, error: ValidationError, *, within: str = "") -> Rejected:
     """Tell the first thing that is wrong; the order is read again whole once that is mended."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors()[0]
     field = within + ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return Rejected(order_id=order_id, reason=Reason.MISSING_MEMBER, field=field, detail="missing")

@@ -131,7 +131,6 @@ class Order:
     id: int
     status: OrderStatus
     created_at: datetime
-    modified_at: datetime
     customer_id: int
     """0 for a guest."""
     currency: str
@@ -144,7 +143,6 @@ class Order:
     fees: tuple[Fee, ...]
     discount: Decimal
     coupon_discount: Decimal
-    total_ex_tax: Decimal
     total_inc_tax: Decimal
     total_tax: Decimal
     store_credit: Decimal
@@ -157,8 +155,9 @@ class Order:
     customer_message: str
     email_opt_in: bool
     channel_id: int
-    external_source: str
     archived: bool
+    shipped: bool
+    """Whether all of it was sent at some time, whatever became of the order since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

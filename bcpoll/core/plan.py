@@ -105,6 +105,9 @@ def sale_id(store_hash: str, order_id: int, revision: int) -> str:
 # How often the sale of one order may have been written anew before it is taken for somebody else's.
 _MOST_REVISIONS = 50
 
+# How often the past of one shop may have been undone.
+_MOST_UNDONE = 5
+
 
 def revision_of(store_hash: str, order_id: int, found: str) -> int:
     """Which sale of its order an id stands for; 0 for one that is none of ours."""
@@ -112,9 +115,15 @@ def revision_of(store_hash: str, order_id: int, found: str) -> int:
     return next((number for number in revisions if sale_id(store_hash, order_id, number) == found.lower()), 0)
 
 
-def refund_sale_id(store_hash: str, refund_id: int) -> str:
-    """The id of a refund's sale."""
-    return str(uuid.uuid5(_NAMESPACE, f"bigcommerce:{store_hash}:refund:{refund_id}"))
+def refund_sale_id(store_hash: str, refund_id: int, undone: int = 0) -> str:
+    """The id of a refund's sale; another one each time that it was undone, since a voided sale stays voided."""
+    again = f":{undone + 1}" if undone else ""
+    return str(uuid.uuid5(_NAMESPACE, f"bigcommerce:{store_hash}:refund:{refund_id}{again}"))
+
+
+def refund_sale_ids(store_hash: str, refund_id: int) -> tuple[str, ...]:
+    """The ids that a refund's sale may have, the latest first."""
+    return tuple(refund_sale_id(store_hash, refund_id, undone) for undone in reversed(range(_MOST_UNDONE)))
 
 
 _NOT_REFUNDED = Refunded()
@@ -175,7 +184,7 @@ def _with_refunds(
     creations = tuple(
         CreateRefund(
             order_id=desired.order_id,
-            sale_id=refund_sale_id(store_hash, refund.refund_id),
+            sale_id=refund_sale_id(store_hash, refund.refund_id, refunded.undone.get(refund.refund_id, 0)),
             refund=refund,
             restocks=policy.restock_refunds,
         )
@@ -216,11 +225,11 @@ def _beyond(refund: RefundSale, left: Decimal, units: Mapping[int, int]) -> str:
     """In what a refund goes beyond the sale, empty where it does not."""
     if refund.total > left:
         return f"refund of {refund.total}, of the sale {left} are left"
-    over = [line for line in refund.returned if units.get(line.line_id, 0) + line.units > line.ordered]
-    return "".join(
-        f"{units.get(line.line_id, 0) + line.units} units of line {line.line_id} returned, {line.ordered} sold"
-        for line in over[:1]
-    )
+    for line in refund.returned:
+        count = units.get(line.line_id, 0) + line.units
+        if count > line.ordered:
+            return f"{count} units of line {line.line_id} returned, {line.ordered} sold"
+    return ""
 
 
 def _remarks(desired: Desired, refunded: Refunded) -> Iterator[Rejected]:
@@ -285,8 +294,11 @@ def _settle(desired: Desired, applied: Applied, _store_hash: str, _policy: Polic
 
 
 def _fulfill(desired: Desired, applied: Applied, _store_hash: str, _policy: Policy) -> Plan:
-    """Complete the sale once the goods have left; a dispute or a refund is no reason to say that they have."""
-    if not desired.is_handed_over:
+    """Complete the sale once the goods have left, or all was given back and there is nothing left to send.
+
+    A dispute or a refund of a part is no reason to say that.
+    """
+    if not (desired.is_handed_over or desired.is_refunded):
         return Plan(order_id=desired.order_id)
     return _plan(desired, FulfillSale(order_id=desired.order_id, sale_id=applied.sale_id))
 

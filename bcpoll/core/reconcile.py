@@ -4,19 +4,21 @@ Owns what counts as a difference. What the POS should hold comes from `translate
 plan that is not empty is a difference. Reading both sides in bulk is the shell's part.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
 from bcpoll.core.money import ZERO, amount_text, total
-from bcpoll.core.plan import LIFE_CYCLE, Step, plan, refund_sale_id, revision_of
+from bcpoll.core.order import code_key
+from bcpoll.core.plan import LIFE_CYCLE, Step, plan, refund_sale_ids, revision_of
 from bcpoll.core.rejected import Rejected
 from bcpoll.core.sale import Applied, AppliedState, Desired, DesiredState, RefundSale, Sale
 from bcpoll.core.shop import Policy, Refunds
-from bcpoll.core.sold import Sold
+from bcpoll.core.sold import Sold, units_by
 
 
 class Finding(StrEnum):
@@ -77,6 +79,8 @@ class Case:
     """Why the order waits in review, if it does."""
     dismissed: str = ""
     """What a person said when dismissing it, if nothing has changed since."""
+    codes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Keys of codes by the POS's id of the product, of the products on both sides that the POS has."""
     is_recent: bool = False
     """Whether the next pass may yet see to it: it changed just now, and the cursor has not got there."""
 
@@ -154,7 +158,8 @@ def _refunds(case: Case, store_hash: str) -> _Refunds:
         return ()
     live = {sale.sale_id: sale for sale in case.sales if sale.is_live}
     wanted = [one for one in case.wanted.refunds if isinstance(one, RefundSale)]
-    return [(one, live.get(refund_sale_id(store_hash, one.refund_id))) for one in wanted]
+    ids = ((one, refund_sale_ids(store_hash, one.refund_id)) for one in wanted)
+    return [(one, next((live[name] for name in names if name in live), None)) for one, names in ids]
 
 
 _LIVE = frozenset({DesiredState.UNPAID, DesiredState.OPEN, DesiredState.PAID})
@@ -180,18 +185,19 @@ def _findings(
     newest = _newest(case, store_hash)
     found = [*_planned(case, case.wanted, newest, store_hash, policy)]
     if newest is not None and case.wanted.sale is not None and not found:
-        found = [*_wrong_sums(case.wanted.sale, newest, digits)]
-    found += _wrong_refunds(refunds)
+        found = [*_wrong_sums(case.wanted.sale, newest, case.codes, digits)]
+    found += _wrong_refunds(refunds, case.codes, digits)
     yield from found or _ledger(case, newest)
 
 
-def _wrong_refunds(refunds: _Refunds) -> Iterator[tuple[Finding, str]]:
+def _wrong_refunds(refunds: _Refunds, codes: Mapping[str, str], digits: int) -> Iterator[tuple[Finding, str]]:
     for refund, sale in refunds:
         if sale is None:
             yield Finding.MISSING, f"refund {refund.refund_id} of {refund.total}"
-        elif sale.total != refund.sale.total:
-            should = refund.sale.total
-            yield Finding.WRONG_TOTAL, f"refund {refund.refund_id} should be {should}, is {sale.total}"
+            continue
+        pairs = ((Finding.WRONG_TOTAL, refund.sale.total, sale.total), (Finding.WRONG_TAX, refund.sale.tax, sale.tax))
+        for finding, told in (*_differing(pairs, digits), *_wrong_units(refund.sale, sale, codes)):
+            yield finding, f"refund {refund.refund_id} {told}"
 
 
 def _newest(case: Case, store_hash: str) -> Sold | None:
@@ -204,7 +210,7 @@ def _planned(
     case: Case, wanted: Desired, newest: Sold | None, store_hash: str, policy: Policy
 ) -> Iterator[tuple[Finding, str]]:
     """What a pass would still do if the ledger said what the POS shows."""
-    seen = _seen(case, wanted, newest, store_hash)
+    seen = _seen(case, wanted, newest)
     # Refunds are sales of their own, compared by themselves.
     todo = plan(wanted, seen, store_hash=store_hash, policy=replace(policy, refunds=Refunds.IGNORE))
     if not todo.actions and todo.notice is None:
@@ -214,18 +220,14 @@ def _planned(
     elif seen.state is AppliedState.NOTHING:
         named = "".join(f"; sale {sale.sale_id} names it, but is none of ours" for sale in case.sales if sale.is_live)
         yield Finding.MISSING, _said_by_ledger(case) + named
-    elif LIFE_CYCLE[seen.state, wanted.state] is not Step.NOTHING:
+    elif wanted.sale is None or LIFE_CYCLE[seen.state, wanted.state] is not Step.NOTHING:
         yield Finding.WRONG_STATE, f"should be {_STATES[wanted.state]}, is {seen.state}"
     else:
-        yield Finding.WRONG_TOTAL, f"should be {_total_of(wanted)}, is {seen.total}"
+        yield Finding.WRONG_TOTAL, f"should be {wanted.sale.total}, is {seen.total}"
 
 
 # The states as they are said of a sale.
 _STATES = {state: state.value.replace("_", " ") for state in DesiredState}
-
-
-def _total_of(wanted: Desired) -> str:
-    return str(wanted.sale.total) if wanted.sale else "none"
 
 
 def _said_by_ledger(case: Case) -> str:
@@ -234,8 +236,11 @@ def _said_by_ledger(case: Case) -> str:
     return f"the ledger says {case.applied.state} as sale {case.applied.sale_id}"
 
 
-def _seen(case: Case, wanted: Desired, newest: Sold | None, store_hash: str) -> Applied:
-    """What the ledger would say if it were written from the POS alone; the content is taken from the real one."""
+def _seen(case: Case, wanted: Desired, newest: Sold | None) -> Applied:
+    """What the ledger would say of a sale, but for its id, if it were written from the POS alone.
+
+    The content is taken from the real one.
+    """
     if newest is None:
         return Applied(order_id=case.order_id)
     # A total of nothing is paid and unpaid alike.
@@ -245,14 +250,12 @@ def _seen(case: Case, wanted: Desired, newest: Sold | None, store_hash: str) -> 
     return Applied(
         order_id=case.order_id,
         state=AppliedState.UNPAID if is_either else newest.state,
-        revision=revision_of(store_hash, case.order_id, newest.sale_id),
-        sale_id=newest.sale_id,
         content=known.content if known is not None and is_same else "",
         total=newest.total,
     )
 
 
-def _wrong_sums(wanted: Sale, newest: Sold, digits: int) -> Iterator[tuple[Finding, str]]:
+def _wrong_sums(wanted: Sale, newest: Sold, codes: Mapping[str, str], digits: int) -> Iterator[tuple[Finding, str]]:
     """Sums of a live sale that are not the order's, although the pass would leave it as it is."""
     if not newest.is_live:
         return
@@ -260,19 +263,37 @@ def _wrong_sums(wanted: Sale, newest: Sold, digits: int) -> Iterator[tuple[Findi
     if "onaccount" in wanted.attributes:
         # What comes in bit by bit is added with the last of it.
         due = min(due, newest.paid)
-    pairs = (
-        (Finding.WRONG_TOTAL, wanted.total, newest.total),
-        (Finding.WRONG_TAX, wanted.tax, newest.tax),
-        (Finding.WRONG_UNITS, _units(wanted), newest.units),
-        (Finding.WRONG_PAYMENTS, due, newest.paid),
-    )
+    sums = ((Finding.WRONG_TOTAL, wanted.total, newest.total), (Finding.WRONG_TAX, wanted.tax, newest.tax))
+    yield from _differing(sums, digits)
+    yield from _wrong_units(wanted, newest, codes)
+    yield from _differing([(Finding.WRONG_PAYMENTS, due, newest.paid)], digits)
+
+
+def _differing(pairs: Iterable[tuple[Finding, Decimal, Decimal]], digits: int) -> Iterator[tuple[Finding, str]]:
     for finding, should, is_ in pairs:
         if should != is_:
-            yield finding, f"should be {_figure(finding, should, digits)}, is {_figure(finding, is_, digits)}"
+            yield finding, f"should be {amount_text(should, digits)}, is {amount_text(is_, digits)}"
 
 
-def _figure(finding: Finding, value: Decimal, digits: int) -> str:
-    return f"{value.normalize():f}" if finding is Finding.WRONG_UNITS else amount_text(value, digits)
+def _wrong_units(wanted: Sale, sold: Sold, codes: Mapping[str, str]) -> Iterator[tuple[Finding, str]]:
+    """Where the units differ, code by code; as a whole where a product was deleted or goes by another code by now."""
+    should = units_by((code_key(line.code), Decimal(line.quantity)) for line in wanted.lines)
+    if should.keys() <= set(codes.values()) and sold.by_product.keys() <= codes.keys():
+        is_ = units_by((codes[product], count) for product, count in sold.by_product.items())
+    else:
+        should, is_ = {"": _units(wanted)}, {"": sold.units}
+    apart = {
+        key: (should.get(key, ZERO), is_.get(key, ZERO))
+        for key in sorted(should.keys() | is_.keys())
+        if should.get(key, ZERO) != is_.get(key, ZERO)
+    }
+    if apart:
+        told = (f"{key} should be {_count(one)}, is {_count(other)}".strip() for key, (one, other) in apart.items())
+        yield Finding.WRONG_UNITS, "; ".join(told)
+
+
+def _count(units: Decimal) -> str:
+    return f"{units.normalize():f}"
 
 
 # Pairs of ledger and POS that go together although they are not the same: staff may complete a fulfilment in the POS.

@@ -4,10 +4,11 @@ Owns reading a sale's document, nested as in the date versions or flat as in 2.0
 `reconcile` and `sides`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any
 
 from bcpoll.core.bodies import SOURCE
@@ -38,6 +39,8 @@ class Sold:
     paid: Decimal
     at: datetime | None
     """The sale's date, which is the order's creation time; None where it cannot be read."""
+    by_product: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    """Units by the POS's id of the product."""
 
     @property
     def is_live(self) -> bool:
@@ -79,7 +82,16 @@ def sold(sale: PosSale, digits: int) -> Sold:
         units=total(item.quantity for item in items),
         paid=total(payment.amount for payment in payments(sale.document)),
         at=parse_time(str(sale.document.get("date") or sale.document.get("sale_date") or "")),
+        by_product=units_by((item.code, item.quantity) for item in items),
     )
+
+
+def units_by(counts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """Units added up by what they are of."""
+    units: dict[str, Decimal] = {}
+    for name, count in counts:
+        units[name] = units.get(name, ZERO) + count
+    return units
 
 
 def sold_items(document: Json, codes: Mapping[str, str]) -> Iterator[Item]:

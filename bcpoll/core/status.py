@@ -96,6 +96,11 @@ AWAITING: frozenset[OrderStatus] = frozenset(
     }
 )
 
+# Statuses that say nothing of the goods: whether they have left tells the order's date of shipping.
+SILENT_ON_GOODS: frozenset[OrderStatus] = frozenset(
+    {OrderStatus.AWAITING_PAYMENT, OrderStatus.DISPUTED, OrderStatus.PARTIALLY_REFUNDED}
+)
+
 # Statuses that say that the goods have left.
 HANDED_OVER: frozenset[OrderStatus] = frozenset({OrderStatus.SHIPPED, OrderStatus.COMPLETED})
 

@@ -27,7 +27,7 @@ from bcpoll.core.parts import Gap, Part, Parts, reckon, with_adjustment
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import Buyer, Desired, DesiredState, Item, ProductDraft, Sale, SaleLine, SaleState, Way
 from bcpoll.core.shop import Charge, Fulfillment, KnownProducts, Mismatch, Policy, Register, Shop, Tax, Unpaid
-from bcpoll.core.status import AWAITING, HANDED_OVER, Disposition, OrderStatus
+from bcpoll.core.status import AWAITING, HANDED_OVER, SILENT_ON_GOODS, Disposition, OrderStatus
 from bcpoll.core.tenders import Takings, takings
 from bcpoll.core.units import UNIT_DIGITS, Units, exact_units, units
 
@@ -98,7 +98,7 @@ def translate(
         sale=_sale(order, parts, lines, taken, state=state, way=way, shop=shop, policy=policy),
         products=tuple(_drafts(order, parts, lines, policy)),
         content=_content(parts, policy),
-        is_handed_over=order.status in HANDED_OVER,
+        is_handed_over=order.status in HANDED_OVER or (order.shipped and order.status in SILENT_ON_GOODS),
         notes=(*parts.remarks, *taken.remarks),
         ordered=ordered_items(parts.parts, policy),
         is_refunded=order.status is OrderStatus.REFUNDED,
@@ -141,12 +141,16 @@ def _way(order: Order, policy: Policy) -> Way | None:
 
     A delivery needs a customer with an address that the POS takes; without, the address stays in the note.
     """
-    if policy.fulfillment is Fulfillment.OFF or order.status not in AWAITING:
+    if policy.fulfillment is Fulfillment.OFF or not _is_awaited(order):
         return None
     deliveries = {line.delivery for line in order.lines}
     if Delivery.SHIPPED in deliveries and _ship_to(order) is not None and _buyer(order) is not None:
         return Way.DISPATCH
     return Way.PICKUP if Delivery.PICKED_UP in deliveries else None
+
+
+def _is_awaited(order: Order) -> bool:
+    return order.status in AWAITING or (order.status in SILENT_ON_GOODS and not order.shipped)
 
 
 def _ship_to(order: Order) -> Address | None:
@@ -175,7 +179,7 @@ def _sale(
         order_id=order.id,
         state=SaleState.PENDING if on_account or way else closed,
         attributes=("onaccount",) if on_account else (_ATTRIBUTES[way],) if way else (),
-        register=_register(order, shop),
+        register=register_of(order, shop),
         author_id=shop.author_id,
         date=order.created_at,
         note=_note(order, (*parts.remarks, *taken.remarks)),
@@ -192,7 +196,7 @@ def _sale(
 _ATTRIBUTES = {Way.DISPATCH: "delivery", Way.PICKUP: "pickup"}
 
 
-def _register(order: Order, shop: Shop) -> Register:
+def register_of(order: Order, shop: Shop) -> Register:
     """The first route that matches, else the shop's register."""
     pickups = {destination.pickup_code for destination in order.destinations} - {""}
     countries = {destination.address.country_code for destination in order.destinations} - {""}

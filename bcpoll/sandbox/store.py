@@ -49,6 +49,8 @@ _UNPAID = frozenset(
     }
 )
 
+_SENT = frozenset({OrderStatus.SHIPPED, OrderStatus.COMPLETED})
+
 _WITHOUT_STOCK = frozenset({OrderStatus.INCOMPLETE, OrderStatus.CANCELLED, OrderStatus.DECLINED})
 """Statuses in which an order's units are on the shelf."""
 
@@ -178,7 +180,6 @@ class Store:
         """Ship an order."""
         with self._lock:
             order = self._change_status(order_id, OrderStatus.SHIPPED, at)
-            order.fields["date_shipped"] = order_date(order.modified)
             order.fields["items_shipped"] = order.fields.get("items_total", 0)
 
     def edit(self, order_id: int, change: Callable[[Draft], Draft], *, at: datetime | None = None) -> None:
@@ -325,6 +326,8 @@ class Store:
         fields |= status_fields(status, str(fields.get("order_source", "www")))
         fields["payment_status"] = _payment_status(status, str(fields.get("payment_method", "")))
         self._restamp(order, at)
+        if status in _SENT:
+            fields["date_shipped"] = order_date(order.modified)
         self._settle(order, status)
         return order
 

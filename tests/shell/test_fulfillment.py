@@ -9,6 +9,7 @@ import pytest
 from shop import ADA, NOBODY, Killed, Shop
 
 from bcpoll.core.status import OrderStatus
+from bcpoll.errors import RetryLater
 from bcpoll.sandbox.drafts import Parcel, Pickup
 from bcpoll.sandbox.faults import Fault
 
@@ -169,6 +170,38 @@ def test_the_address_of_a_returning_customer_is_added_once() -> None:
     shop.pass_()
 
     assert [len(book) for book in shop.world.pos.customer_addresses.values()] == [1]
+
+
+def test_an_address_is_noted_once_however_long_its_order_waits_for_a_closed_register() -> None:
+    shop = tracking()
+    shop.world.pos.open_register("Online", is_open=False)
+    order = shop.order()
+    for _ in range(4):
+        with suppress(RetryLater):
+            shop.pass_()
+    assert shop.review() == []
+    shop.world.pos.open_register("Online")
+
+    shop.pass_()
+
+    assert shop.states(order) == ["pending"]
+    assert [intent.kind.value for intent in shop.checkpoint.history(order)].count("address") == 1
+    assert len(next(iter(shop.world.pos.customer_addresses.values()))) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.ERROR_500], ids=lambda fault: fault.name.lower())
+def test_an_order_waits_for_an_unclear_address_no_longer_than_to_the_next_pass(fault: Fault) -> None:
+    shop = tracking()
+    order = shop.order()
+    shop.fails(fault, "POST", "/addresses")
+    shop.pass_()
+    assert [item.field for item in shop.review()] == ["address"]
+    shop.time.forward(minutes=1)
+
+    shop.pass_()
+
+    assert (shop.states(order), shop.review()) == (["pending"], [])
+    assert shop.sales(order)[0]["attributes"] == ["delivery"]
 
 
 def test_two_orders_of_a_page_to_one_address_share_its_look_up_and_its_writing() -> None:

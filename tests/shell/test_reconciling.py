@@ -136,6 +136,37 @@ class TestFinding:
 
         assert findings(shop) == {first: [finding]}
 
+    def test_a_sale_of_another_product_is_told_though_the_sums_agree(self, shop: Shop) -> None:
+        shop.sell("BOWL")
+        shop.order("BOWL")
+        shop.pass_()
+        shop.time.forward(hours=2)
+        first = min(shop.store.orders)
+        [sale] = shop.sales(first)
+        bowl = shop.world.pos.with_code("BOWL")[0]["id"]
+        tamper(shop, first, line_items=[line | {"product": {"id": bowl}} for line in sale["line_items"]])
+
+        found = reconciled(shop)
+
+        assert [one.findings for one in found.values() if one.findings] == [
+            ((Finding.WRONG_UNITS, "bowl should be 0, is 2; mug should be 2, is 0"),)
+        ]
+
+    def test_a_product_that_goes_by_several_codes_or_by_another_one_by_now_is_no_difference(self, shop: Shop) -> None:
+        shop.sell("BOWL", known=False)
+        shop.world.pos.add_product("Bowl", "A-BOWL", "BOWL", stock={"Main Store": "5"})
+        shop.order("BOWL")
+        shop.pass_()
+        [mug] = shop.world.pos.with_code("MUG")
+        shop.world.pos.forget_codes(mug)
+        mug |= {"sku": "CUP", "product_codes": [{"type": "CUSTOM", "code": "CUP"}]}
+        shop.world.pos.keep_product(mug)
+        shop.order("BOWL")
+        shop.time.forward(hours=2)
+        shop.pass_()
+
+        assert findings(shop) == {}
+
     def test_a_sale_without_an_order_is_unexpected(self, shop: Shop) -> None:
         first = min(shop.store.orders)
         shop.store.drop(first)
@@ -330,6 +361,7 @@ class TestSpool:
         units=Decimal(2),
         paid=Decimal("10.00"),
         at=NOW,
+        by_product={"p": Decimal(2)},
     )
 
     def test_what_is_laid_aside_comes_back_once_by_order(self) -> None:

@@ -116,6 +116,7 @@ def outcome(result: Result) -> tuple[IntentState, Reason]:
 UNKNOWN = (IntentState.UNKNOWN, Reason.OUTCOME_UNKNOWN)
 REFUSED = (IntentState.REFUSED, Reason.POS_REFUSED)
 BY_HAND = (IntentState.REFUSED, Reason.VOID_BY_HAND)
+PAY_BY_HAND = (IntentState.REFUSED, Reason.PAY_BY_HAND)
 
 
 class TestCreatingASale:
@@ -262,7 +263,7 @@ class TestSettlingASale:
 
         result = settle_sale(pos, action)
 
-        assert outcome(result) == REFUSED
+        assert outcome(result) == PAY_BY_HAND
         assert told in result.detail
 
     def test_a_clear_refusal_is_told_in_the_words_of_the_pos(
@@ -272,7 +273,7 @@ class TestSettlingASale:
 
         result = settle_sale(pos, action)
 
-        assert outcome(result) == REFUSED
+        assert outcome(result) == PAY_BY_HAND
         assert "(404)" in result.detail
 
     def test_a_sale_that_is_gone_is_a_refusal(self, pos: PointOfSale, action: SettleSale) -> None:
@@ -326,6 +327,13 @@ class TestVoidingASale:
 
         assert outcome(result) == BY_HAND
         assert told in result.detail
+        assert result.detail.startswith(f"sale {shop.sales(100)[0]['invoice_number']} ({SALE})")
+
+    def test_a_sale_without_a_receipt_number_is_named_by_its_id(self, shop: Shop, pos: PointOfSale) -> None:
+        shop.world.switch(void_by_put="ignored")
+        shop.sales(100)[0].update(invoice_number=None, receipt_number=None)
+
+        assert void_sale(pos, SALE).detail == f"sale {SALE}: it is closed and was not changed"
 
     def test_a_sale_that_is_gone_is_for_a_person(self, pos: PointOfSale) -> None:
         assert outcome(void_sale(pos, "11111111-1111-5111-8111-111111111111")) == BY_HAND
