@@ -8,12 +8,21 @@ settle together with the cursor, in one transaction.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bcpoll.checkpoint import BookedRefund, Checkpoint, Intent, IntentKind, IntentState, Settlement
+from bcpoll.checkpoint import (
+    BookedRefund,
+    Checkpoint,
+    History,
+    Intent,
+    IntentKind,
+    IntentState,
+    Settlement,
+    StockOwed,
+)
 from bcpoll.config import WhenClosed
 from bcpoll.core.bodies import sale_body
 from bcpoll.core.order import Json, code_key
@@ -27,11 +36,14 @@ from bcpoll.core.sale import (
     CreateSale,
     Desired,
     FulfillSale,
+    Move,
     Plan,
     Sale,
     SettleSale,
     VoidSale,
     Way,
+    moves_of,
+    net,
 )
 from bcpoll.core.shop import Register
 from bcpoll.core.sides import items_memory
@@ -56,6 +68,26 @@ class Planned:
     desired: Desired
     applied: Applied
     plan: Plan
+    placed_at: datetime | None = None
+    history: History | None = None
+    """Set where a backfill writes the order."""
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """What carrying out the plan leaves of its moves of stock, once what is owed for them is put back."""
+        lasting = (action for action in self.plan.actions if not is_neutral(self, action))
+        return net(move for action in lasting for move in moves_of(action))
+
+
+def is_neutral(planned: Planned, action: Action) -> bool:
+    """Whether what an action moves in the stock is put back: it tells of a time when the stock was counted without it.
+
+    A sale that takes another one's place is an edit made since: the void gives back what its stock was.
+    """
+    before = planned.history.neutral_before if planned.history else None
+    if before is None or not isinstance(action, CreateSale | CreateRefund) or action.sale.date >= before:
+        return False
+    return isinstance(action, CreateRefund) or not any(isinstance(one, VoidSale) for one in planned.plan.actions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +100,13 @@ class Outcome:
     """The actions that are in the POS now."""
     booked: tuple[BookedRefund, ...] = ()
     """The refunds among them."""
+    owed: tuple[StockOwed, ...] = ()
+    """What they moved in the stock and is to be put back."""
     rejected: Rejected | None = None
     is_finished: bool = True
     """False where the order was cut short and has to be read again."""
+    gone_customer: str = ""
+    """The customer of its sale, where the POS refused the sale and does not know that customer any more."""
 
     @classmethod
     def idle(cls, planned: Planned) -> "Outcome":
@@ -109,6 +145,8 @@ class _Step:
     body: Json
     books: BookedRefund | None = None
     """What the checkpoint learns of a refund once its sale is written."""
+    owed: tuple[StockOwed, ...] = ()
+    """What it moves in the stock and is to be put back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +193,7 @@ class Applier:
         creations = [action for one in busy for action in one.plan.actions if isinstance(action, CreateSale)]
         sales = [sale for one in busy for sale in _sales(one)]
         customers = self._resolver.customers(sale.buyer for sale in sales if sale.buyer)
-        products = self._resolver.products(creations, _drafts(busy))
+        products = self._resolver.products({one.order_id: one.moves for one in busy}, _drafts(busy))
         addresses = self._resolver.addresses(creations, customers.ids)
         failures = (customers.failures, products.failures, addresses.failures)
         lacking = {one.order_id: lack for one in busy for lack in _lacks(one, *failures)}
@@ -169,7 +207,7 @@ class Applier:
         outcomes = [
             *idle,
             *(_set_aside(one, lacking[one.order_id]) for one in busy if one.order_id in lacking),
-            *(_outcome(one, stopped_by) for one in done),
+            *self._without_customer([(one, _outcome(one, stopped_by)) for one in done]),
         ]
         return PageResult(
             outcomes=tuple(outcomes),
@@ -180,8 +218,15 @@ class Applier:
         )
 
     def _unclear(self, busy: Iterable[Planned]) -> dict[int, Rejected]:
-        """Orders of which an earlier write has no clear outcome yet: nothing is written over it."""
-        unsettled = {intent.order_id: intent for intent in self._checkpoint.open_intents()}
+        """Orders of which an earlier write has no clear outcome yet: nothing is written over it.
+
+        But for an address: what is lacking there is said with it, and it costs no order.
+        """
+        unsettled = {
+            intent.order_id: intent
+            for intent in self._checkpoint.open_intents()
+            if intent.kind is not IntentKind.ADDRESS
+        }
         return {
             one.order_id: Rejected(
                 order_id=one.order_id,
@@ -253,6 +298,24 @@ class Applier:
             one.planned for one in done if any(_sells(*pair) for pair in zip(one.steps, one.results, strict=False))
         )
         return next(map(_register_closed, self._closed(refusing - taking)), None)
+
+    def _without_customer(self, outcomes: Sequence[tuple[_Done, Outcome]]) -> Iterator[Outcome]:
+        """The outcomes; those of sales that were refused with the customer, if that one is gone from the POS."""
+        gone: dict[str, bool] = {}
+        for done, outcome in outcomes:
+            refused = (step for step, result in zip(done.steps, done.results, strict=False) if _is_refusal(result))
+            customer_id = next((str(step.body.get("customer_id") or "") for step in refused), "")
+            if customer_id and outcome.rejected is not None and customer_id not in gone:
+                gone[customer_id] = self._is_gone(customer_id)
+            yield replace(outcome, gone_customer=customer_id) if gone.get(customer_id) else outcome
+
+    def _is_gone(self, customer_id: str) -> bool:
+        """Whether the POS does not know a customer any more; where it cannot tell, it is not."""
+        try:
+            customer = self._pos.customer(customer_id)
+        except BcpollError:
+            return False
+        return customer is None or customer.is_deleted
 
     def _closed(self, register_ids: set[str]) -> list[Register]:
         if not register_ids:
@@ -328,13 +391,24 @@ def _set_aside(planned: Planned, rejected: Rejected) -> Outcome:
 def _steps(planned: Planned, ids: _Ids) -> Iterator[_Step]:
     for action in planned.plan.actions:
         key = f"{_KINDS[type(action)].value}:{action.sale_id}"
+        neutral = is_neutral(planned, action)
         if isinstance(action, CreateSale):
             ready = _deliverable(action, ids)
-            yield _Step(key=key, action=ready, body=_body(ready, ids))
+            yield _Step(key=key, action=ready, body=_body(ready, ids), owed=_owed(ready.sale, ids) if neutral else ())
         elif isinstance(action, CreateRefund):
-            yield _Step(key=key, action=action, body=_body(action, ids), books=_booking(action, ids))
+            books = _booking(action, ids, stays=action.restocks or neutral)
+            owed = _owed(action.sale, ids) if neutral else ()
+            yield _Step(key=key, action=action, body=_body(action, ids), books=books, owed=owed)
         else:
             yield _Step(key=key, action=action, body={})
+
+
+def _owed(sale: Sale, ids: _Ids) -> tuple[StockOwed, ...]:
+    """The moves of a sale by the POS's products, with their signs turned."""
+    return tuple(
+        StockOwed(outlet_id=move.outlet_id, product_id=ids.products[code_key(move.code)], units=-move.units)
+        for move in sale.moves
+    )
 
 
 def _deliverable(action: CreateSale, ids: _Ids) -> CreateSale:
@@ -343,10 +417,10 @@ def _deliverable(action: CreateSale, ids: _Ids) -> CreateSale:
     return without_fulfillment(action) if needs_address else action
 
 
-def _booking(action: CreateRefund, ids: _Ids) -> BookedRefund:
-    """What is to be remembered of a refund; goods that are not to be stock again by their POS products."""
+def _booking(action: CreateRefund, ids: _Ids, *, stays: bool) -> BookedRefund:
+    """What is to be remembered of a refund; goods of which nothing `stays` in stock by their POS products."""
     refund = action.refund
-    goods = () if action.restocks else refund.goods
+    goods = () if stays else refund.goods
     to_take_out: dict[str, int] = {}
     for code, count in goods:
         product_id = ids.products[code_key(code)]
@@ -388,11 +462,32 @@ def _remembered(planned: Planned, step: _Step) -> Json:
         "order": order_memory(planned),
         "applied": applied_memory(then),
         **(_sale_memory(step.action.sale, planned.desired) if isinstance(step.action, _WITH_SALE) else {}),
+        **(
+            {"moves": _moves_memory(step.action.sale, step.body)}
+            if isinstance(step.action, CreateSale | CreateRefund)
+            else {}
+        ),
         **({"refund": booking_memory(step.books)} if step.books else {}),
+        **({"history": history_memory(planned.history, step.owed)} if planned.history else {}),
     }
 
 
 _WITH_SALE = (CreateSale, SettleSale)
+
+
+def _moves_memory(sale: Sale, body: Json) -> list[Json]:
+    """What a sale does to the stock, by the POS's products, to be noted once it is written."""
+    sold = zip(sale.lines, body["line_items"], strict=True)
+    products = {code_key(line.code): row["product"]["id"] for line, row in sold}
+    return [
+        {
+            "code": move.code,
+            "product_id": products[code_key(move.code)],
+            "outlet_id": move.outlet_id,
+            "units": move.units,
+        }
+        for move in sale.moves
+    ]
 
 
 def _sale_memory(sale: Sale, desired: Desired) -> Json:
@@ -425,6 +520,23 @@ def booking_from(memory: Mapping[str, Any]) -> BookedRefund:
         outlet_id=str(memory["outlet_id"]),
         to_take_out=dict(memory["to_take_out"]),
     )
+
+
+def history_memory(history: History, owed: Iterable[StockOwed]) -> Json:
+    """What a backfill notes once an action of its own is written, as JSON; `owed_from` reads back what is owed."""
+    return {
+        "backfill": history.backfill_id,
+        "is_neutral": history.neutral_before is not None,
+        "owed": [[one.outlet_id, one.product_id, one.units] for one in owed],
+    }
+
+
+def owed_from(memory: Mapping[str, Any]) -> list[StockOwed]:
+    """Read back what `history_memory` wrote of the stock."""
+    return [
+        StockOwed(outlet_id=str(outlet_id), product_id=str(product_id), units=int(units))
+        for outlet_id, product_id, units in memory["owed"]
+    ]
 
 
 def order_memory(planned: Planned) -> Json:
@@ -480,6 +592,7 @@ def _outcome(done: _Done, stopped_by: BcpollError | None) -> Outcome:
         applied=applied,
         written=tuple(step.action for step in written),
         booked=tuple(step.books for step in written if step.books),
+        owed=tuple(one for step in written for one in step.owed),
         rejected=rejected,
         is_finished=is_finished,
     )

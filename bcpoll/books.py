@@ -8,20 +8,21 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bcpoll.apply import Outcome, Planned
-from bcpoll.checkpoint import IntentKind, LedgerRow
+from bcpoll.apply import Outcome
+from bcpoll.checkpoint import BackfilledOrder, History, IntentKind, LedgerRow, ReviewState
 from bcpoll.core.decode import Head
 from bcpoll.core.order import Json
-from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.core.sale import Action, CreateRefund, CreateSale, FulfillSale, SettleSale, VoidSale
+from bcpoll.core.rejected import Rejected
+from bcpoll.core.sale import Action, Applied, CreateRefund, CreateSale, FulfillSale, SettleSale, VoidSale
 from bcpoll.decide import Version
 from bcpoll.shell import Shell
 from bcpoll.stock import TakenOut
 
 log = logging.getLogger(__name__)
 
-# No search of the POS lags behind for longer; how long it does is not documented.
-_SEARCH_CAUGHT_UP = timedelta(days=1)
+# A customer that was only just created may not be readable yet, were the POS to lag behind its own writes: forgotten,
+# it would be created twice.
+_READABLE = timedelta(minutes=15)
 
 
 class Books:
@@ -35,6 +36,10 @@ class Books:
         self._refunds_waiting = refunds_waiting
         self._but_for_stock: set[int] = set()
         """Orders that went well, if only their returned goods are taken out of stock."""
+        self._forgotten: set[str] = set()
+        """Customers that turned out to be gone from the POS."""
+        self._tried_again: set[int] = set()
+        """Orders that were set aside in this pass and are tried once more before it ends."""
 
     def keep(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Write down what became of the orders: ledger, review, counts."""
@@ -43,16 +48,21 @@ class Books:
             planned = outcome.planned
             if outcome.rejected is not None:
                 self.set_aside(outcome.rejected, planned.payload, planned.fingerprint, now)
-                self._doubt_customer(planned, outcome.rejected, now)
+                self._forget_customer(outcome, now)
             self._tell(outcome)
         checkpoint = self._shell.checkpoint
         checkpoint.book_refunds([booked for one in outcomes for booked in one.booked], now, self._run_id)
         declined = [refund_id for one in outcomes for refund_id in one.planned.plan.declined]
         checkpoint.decline_refunds(declined)
+        checkpoint.owe_stock(owed for one in outcomes for owed in one.owed)
+        checkpoint.keep_backfilled(row for one in outcomes for row in _backfilled(one))
         self._counts["declined"] += len(declined)
         well = {one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None}
         self._but_for_stock |= well & {row.order_id for row in checkpoint.refunds_to_take_out()}
         checkpoint.solve(well - self._but_for_stock, now)
+        # Nobody has to look at what the same pass put right.
+        self._counts["set_aside"] -= len(well & self._tried_again)
+        self._tried_again -= well
         self._counts["not_imported"] += sum(1 for one in outcomes if one.planned.desired.sale is None)
 
     def keep_rejected(self, rejected: Sequence[tuple[Version, Rejected]], now: datetime) -> None:
@@ -60,6 +70,11 @@ class Books:
         for version, why in rejected:
             self.set_aside(why, version.raw, version.fingerprint, now)
         self._shell.checkpoint.record([row for version, _ in rejected for row in self._unapplied(version, now)])
+        self._shell.checkpoint.keep_backfilled(
+            _backfilled_order(version.history, version.applied, is_pending=True)
+            for version, _ in rejected
+            if version.history and version.applied.order_id
+        )
 
     def set_aside(self, rejected: Rejected, payload: Json, digest: str, now: datetime) -> None:
         """Set an order aside, and say so where that is news."""
@@ -85,24 +100,26 @@ class Books:
             self.set_aside(taken.rejected, row.payload, f"{IntentKind.STOCK}:{row.refund_id}", now)
             return
         self._counts["taken_out"] += taken.units
-        log.info("order %s: %s units of refund %s taken out of stock", row.order_id, taken.units, row.refund_id)
+        said = "order %s: %s units of refund %s taken out of stock"
+        log.info(said, row.order_id, taken.units, row.refund_id, extra={"order": row.order_id})
         item = self._shell.checkpoint.review_item_of(row.order_id)
         is_for_stock = item is not None and item.field == IntentKind.STOCK
         if is_for_stock or row.order_id in self._but_for_stock:
             self._shell.checkpoint.solve([row.order_id], now)
 
-    def _doubt_customer(self, planned: Planned, rejected: Rejected, now: datetime) -> None:
-        """Forget the customer of a refused sale: deleted in the POS, it would be refused again with every try.
+    def _forget_customer(self, outcome: Outcome, now: datetime) -> None:
+        """Forget a customer that is gone from the POS, and try the order once more in this pass with another.
 
-        A new link stays, and so does any after anything else: a customer that a lagging search does not find would be
-        created twice.
+        A link to one that is there stays, whatever the POS refused: a search that lags would not find that customer,
+        who would be created twice.
         """
-        sale = planned.desired.sale
-        is_new_sale = rejected.field in (IntentKind.SALE, IntentKind.REFUND)
-        was_refused = rejected.reason is Reason.POS_REFUSED and is_new_sale
-        if was_refused and sale is not None and sale.buyer is not None:
-            keys = [sale.buyer.key, f"email:{sale.buyer.email}"]
-            self._shell.checkpoint.forget_customers(keys, linked_before=now - _SEARCH_CAUGHT_UP)
+        checkpoint, order_id, gone = self._shell.checkpoint, outcome.planned.order_id, outcome.gone_customer
+        if gone and checkpoint.forget_customer(gone, linked_before=now - _READABLE):
+            self._forgotten.add(gone)
+        item = checkpoint.review_item_of(order_id) if gone in self._forgotten else None
+        if item is not None and item.state is ReviewState.OPEN:
+            checkpoint.retry([item.id], now)
+            self._tried_again.add(order_id)
 
     def _tell(self, outcome: Outcome) -> None:
         """Count and log what was written for an order."""
@@ -123,6 +140,7 @@ class Books:
                 fingerprint=version.fingerprint,
                 applied=version.applied,
                 disposition="set_aside",
+                placed_at=head.created_at,
                 written_at=now,
                 run_id=self._run_id,
             )
@@ -142,6 +160,23 @@ def _is_news(outcome: Outcome) -> bool:
     return outcome.is_finished or outcome.applied != outcome.planned.applied
 
 
+def _backfilled(outcome: Outcome) -> Iterator[BackfilledOrder]:
+    """What is remembered of an order that a backfill wrote or could not finish; nothing where nothing is imported."""
+    history, is_well = outcome.planned.history, outcome.is_finished and outcome.rejected is None
+    if history is not None and (outcome.applied.revision or not is_well):
+        yield _backfilled_order(history, outcome.applied, is_pending=not is_well)
+
+
+def _backfilled_order(history: History, applied: Applied, *, is_pending: bool) -> BackfilledOrder:
+    return BackfilledOrder(
+        order_id=applied.order_id,
+        backfill_id=history.backfill_id,
+        revision=applied.revision,
+        is_neutral=history.neutral_before is not None,
+        is_pending=is_pending,
+    )
+
+
 def _ledger_row(outcome: Outcome, now: datetime, run_id: int) -> LedgerRow:
     planned, sale = outcome.planned, outcome.planned.desired.sale
     return LedgerRow(
@@ -156,6 +191,7 @@ def _ledger_row(outcome: Outcome, now: datetime, run_id: int) -> LedgerRow:
         tax=sale.tax if sale else None,
         customer_key=sale.buyer.key if sale and sale.buyer else "",
         note="\n".join(planned.desired.notes),
+        placed_at=planned.placed_at,
         written_at=now,
         run_id=run_id,
     )

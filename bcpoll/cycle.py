@@ -11,23 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bcpoll.apply import STOPPED, Applier, Outcome, PageResult, Planned
-from bcpoll.books import Books
-from bcpoll.checkpoint import ReviewItem, RunOutcome
+from bcpoll.apply import Planned
+from bcpoll.checkpoint import POLL, ReviewItem, RunOutcome
 from bcpoll.core.decode import Head, decode_head, order_id_of
 from bcpoll.core.order import Json
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.shop import Refunds
 from bcpoll.core.times import STORE_CLOCKS_APART, rfc2822
 from bcpoll.core.translate import is_wanted
-from bcpoll.decide import Decider, is_before
+from bcpoll.decide import is_before
 from bcpoll.errors import AccessRefused, BcpollError, GiveUp, RetryLater, TooHeavy, WrongAnswer
+from bcpoll.logs import of_run
+from bcpoll.page import Pages
 from bcpoll.recover import recover
-from bcpoll.refunds import RefundBook
-from bcpoll.resolve import Resolver
+from bcpoll.resolve import OpeningsOf
 from bcpoll.shell import Shell
-from bcpoll.start import SWEEP, fix_start
-from bcpoll.stock import StockTaker
+from bcpoll.start import SWEEP, begin
 from bcpoll.transactions import outstanding
 
 log = logging.getLogger(__name__)
@@ -37,6 +36,9 @@ _AT_ONCE = 50
 
 _SWEEP_EVERY = timedelta(days=1)
 
+# The kind of a run that looks at no other orders than those it was told of.
+_NAMED = "orders"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
@@ -44,6 +46,8 @@ class Scope:
 
     order_ids: tuple[int, ...] = ()
     since: datetime | None = None
+    only_due: bool = False
+    """Only what was set aside and whose next try has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +69,15 @@ class Preview:
 
     planned: tuple[Planned, ...]
     rejected: tuple[tuple[Rejected, Json], ...]
+    openings: OpeningsOf
+    """What the products begin with that the pass would create."""
+    counts: Counter[str]
 
 
 def run_pass(shell: Shell, scope: Scope = Scope()) -> Report:
     """Run one pass and keep its outcome in the checkpoint; raises what stopped it."""
-    run_id = shell.checkpoint.begin_run("pass", shell.clock())
-    with ThreadPoolExecutor(max_workers=shell.workers, thread_name_prefix="pos") as pool:
+    run_id = shell.checkpoint.begin_run(_NAMED if scope.order_ids or scope.only_due else POLL, shell.clock())
+    with ThreadPoolExecutor(max_workers=shell.workers, thread_name_prefix="pos") as pool, of_run(str(run_id)):
         one = _Pass(shell, run_id, pool)
         try:
             one.run(scope)
@@ -96,43 +103,28 @@ class _Pass:
     def __init__(self, shell: Shell, run_id: int, pool: ThreadPoolExecutor) -> None:
         self._shell = shell
         self._run_id = run_id
-        self._pool = pool
-        self._resolver: Resolver | None = None
         self.counts: Counter[str] = Counter()
-        refunds_waiting: set[int] = set()
-        self._books = Books(shell, run_id=run_id, counts=self.counts, refunds_waiting=refunds_waiting)
-        self._refunds = RefundBook(
-            source=shell.source,
-            checkpoint=shell.checkpoint,
-            clock=shell.clock,
-            run_id=run_id,
-            set_aside=lambda rejected, raw, digest: self._books.set_aside(rejected, raw, digest, shell.clock()),
-            # A preview is no run.
-            keeps=bool(run_id),
-        )
-        self._decider = Decider(
-            shell,
-            run_id=run_id,
-            pool=pool,
-            refunds=self._refunds,
-            resolver=self._resolved,
-            counts=self.counts,
-            refunds_waiting=refunds_waiting,
-        )
+        self._pages = Pages(shell, run_id=run_id, pool=pool, counts=self.counts)
+        self._books, self._refunds, self._decider = self._pages.books, self._pages.refunds, self._pages.decider
 
     def run(self, scope: Scope) -> None:
         """Everything in order; each page ends with its own transaction."""
         shell = self._shell
-        self._heed_stop()
+        self._pages.heed_stop()
         self.counts += recover(shell.pos, shell.checkpoint, now=shell.clock(), run_id=self._run_id)
         if scope.order_ids:
             if shell.checkpoint.start() is None:
                 shell.before_first()
             self._decider.ask_refunds(scope.order_ids)
             self._page(list(self._named(scope.order_ids)), again=True)
-            self._take_out()
+            self._pages.settle_stock()
             return
-        self._decider.start = self._begin()
+        if scope.only_due:
+            self._decider.start = shell.checkpoint.start()
+            self._retry()
+            self._pages.settle_stock()
+            return
+        self._decider.start = begin(shell)
         is_sweep = scope.since is None and self._is_sweep_due()
         if is_sweep:
             # A damaged page is met when it is read, which may be never, or too late: once a day all of them are.
@@ -143,7 +135,7 @@ class _Pass:
         self._refunded()
         # New orders first: an old one whose retry ends the pass must not keep them waiting.
         self._retry()
-        self._take_out()
+        self._pages.settle_stock()
         if trouble is not None:
             raise trouble
         if is_sweep:
@@ -179,7 +171,7 @@ class _Pass:
         shell = self._shell
         if scope.order_ids:
             self._decider.ask_refunds(scope.order_ids)
-            evaluated = [self._decider.evaluate(list(self._named(scope.order_ids)), again=True)]
+            evaluated = [self._pages.evaluate(list(self._named(scope.order_ids)), again=True)]
         else:
             self._decider.start = shell.checkpoint.start() or shell.start or shell.source.server_time()
             is_sweep = scope.since is None and self._is_sweep_due()
@@ -187,30 +179,19 @@ class _Pass:
             if trouble is not None:
                 raise trouble
             since = self._since(scope, self._decider.start, is_sweep=is_sweep)
-            evaluated = [self._decider.evaluate(rows) for rows in shell.source.changed_since(since)]
-            evaluated += [self._decider.evaluate(list(self._named(group))) for group in self._refunded_orders()]
-            evaluated.append(self._decider.evaluate(list(self._named(self._due())), again=True))
+            evaluated = [self._pages.evaluate(rows) for rows in shell.source.changed_since(since)]
+            evaluated += [self._pages.evaluate(list(self._named(group))) for group in self._refunded_orders()]
+            evaluated.append(self._pages.evaluate(list(self._named(self._due())), again=True))
             late = self._outstanding() if is_sweep else ()
-            evaluated += [self._decider.evaluate(list(self._named(group)), again=True) for group in late]
+            evaluated += [self._pages.evaluate(list(self._named(group)), again=True) for group in late]
         return Preview(
             planned=tuple(planned for page in evaluated for planned in page.planned),
             rejected=tuple((rejected, version.raw) for page in evaluated for version, rejected in page.rejected),
+            openings=self._pages.openings.of,
+            counts=self.counts,
         )
 
     # --- which orders ------------------------------------------------------------------------------------------------
-
-    def _begin(self) -> datetime:
-        """The start; on the first run it is fixed, and orders that may still become real are noted."""
-        shell = self._shell
-        start = shell.checkpoint.start()
-        if start is not None:
-            return start
-        shell.before_first()
-        start = shell.start or shell.source.server_time()
-        with_refunds = shell.policy.refunds is Refunds.IMPORT
-        fix_start(shell.source, shell.checkpoint, start, now=shell.clock(), refunds=with_refunds)
-        log.info("first run: orders placed from %s on are imported", rfc2822(start))
-        return start
 
     def _since(self, scope: Scope, start: datetime, *, is_sweep: bool) -> datetime:
         """From when on to read: the overlap, or once a day the sweep, before the cursor, but never before the start."""
@@ -256,7 +237,7 @@ class _Pass:
     def _outstanding(self) -> Iterator[list[int]]:
         """Orders whose money may have come in without moving their time, but for those that were just decided about."""
         found = outstanding(self._shell.checkpoint, self._shell.policy, self._shell.clock())
-        return _in_groups([order_id for order_id in found if order_id not in self._decider.decided])
+        return _in_groups([order_id for order_id in found if order_id not in self._decider.unpaid])
 
     def _due(self) -> dict[int, ReviewItem]:
         """What was set aside and whose next try has come, by order; a payload without an id cannot be read anew."""
@@ -267,30 +248,14 @@ class _Pass:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _page(self, rows: Sequence[Json], *, again: bool = False, moves_cursor: bool = False) -> None:
-        """One page from decision to checkpoint."""
-        self.counts["read"] += len(rows)
+        """One page, and the cursor with it."""
         reached = self._reached(rows) if moves_cursor else None
-        evaluated = self._decider.evaluate(rows, again=again)
-        result = self._apply(evaluated.planned)
-        checkpoint, now = self._shell.checkpoint, self._shell.clock()
-        with checkpoint.atomic():
-            checkpoint.settle_many(result.settlements, at=now)
-            self._books.keep(result.outcomes, now)
-            self._books.keep_rejected(evaluated.rejected, now)
-            checkpoint.solve(evaluated.left_alone, now)
-            cut_short = {one.planned.order_id for one in result.outcomes if not one.is_finished}
-            checkpoint.looked_at_refunds({order_id_of(raw) for raw in rows} - cut_short)
-            if reached is not None and result.stopped_by is None and not self._shell.stop.is_set():
-                checkpoint.move_cursor(reached)
-        self.counts["customers_created"] += result.customers_created
-        self.counts["products_created"] += result.products_created
-        if result.stopped_by is not None:
-            raise result.stopped_by
-        self._heed_stop()
 
-    def _heed_stop(self) -> None:
-        if self._shell.stop.is_set():
-            raise STOPPED
+        def move_cursor() -> None:
+            if reached is not None:
+                self._shell.checkpoint.move_cursor(reached)
+
+        self._pages.carry_out(rows, again=again, also=move_cursor)
 
     def _retry(self) -> None:
         """Try what is due once more; an order that is gone from the store is asked for less and less often."""
@@ -321,29 +286,6 @@ class _Pass:
                     self._books.set_aside(gone, {}, "", self._shell.clock())
                     self._shell.checkpoint.looked_at_refunds([order_id])
 
-    def _take_out(self) -> None:
-        """Take goods out of stock again that came back with refunds, where the settings want that."""
-        shell = self._shell
-        taker = StockTaker(pos=shell.pos, checkpoint=shell.checkpoint, clock=shell.clock, run_id=self._run_id)
-        for taken in taker.take_out(self._heed_stop):
-            self._books.tell_taken(taken)
-
-    def _apply(self, planned: Sequence[Planned]) -> PageResult:
-        if all(not one.plan.actions for one in planned):
-            return PageResult(outcomes=tuple(Outcome.idle(one) for one in planned))
-        shell = self._shell
-        applier = Applier(
-            pos=shell.pos,
-            checkpoint=shell.checkpoint,
-            resolver=self._resolved(),
-            pool=self._pool,
-            clock=shell.clock,
-            run_id=self._run_id,
-            when_closed=shell.when_closed,
-            stop=shell.stop,
-        )
-        return applier.apply(planned)
-
     def _reached(self, rows: Iterable[Json]) -> datetime | None:
         """The newest time of change among rows, for the cursor once they are all applied or set aside.
 
@@ -355,20 +297,6 @@ class _Pass:
             now = self._shell.source.server_time()
             times = [at for at in times if at <= now + STORE_CLOCKS_APART]
         return max(times, default=None)
-
-    def _resolved(self) -> Resolver:
-        shell = self._shell
-        if self._resolver is None:
-            self._resolver = Resolver(
-                pos=shell.pos,
-                source=shell.source,
-                checkpoint=shell.checkpoint,
-                shop=shell.shop(),
-                pool=self._pool,
-                clock=shell.clock,
-                run_id=self._run_id,
-            )
-        return self._resolver
 
 
 def _in_groups(order_ids: Sequence[int]) -> Iterator[list[int]]:

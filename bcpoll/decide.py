@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from bcpoll.apply import Planned
-from bcpoll.checkpoint import LedgerRow, ReviewState
+from bcpoll.checkpoint import BackfilledOrder, History, LedgerRow, ReviewState
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
 from bcpoll.core.money import Currency, amount_text
@@ -24,8 +24,9 @@ from bcpoll.core.order import Json, Order, Refund, Transaction
 from bcpoll.core.plan import plan
 from bcpoll.core.refunds import gives_nothing, refund_codes, with_refunds
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.core.sale import Applied, AppliedState, Desired
-from bcpoll.core.shop import KnownProducts, Policy, Refunds
+from bcpoll.core.sale import Applied, AppliedState, Desired, DesiredState
+from bcpoll.core.shop import Fulfillment, KnownProducts, Policy, Refunds
+from bcpoll.core.sold import applied_state
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import rfc2822
 from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
@@ -34,13 +35,15 @@ from bcpoll.ports import OrderSource
 from bcpoll.rebuild import caught_up
 from bcpoll.refunds import NONE, OrderRefunds, RefundBook
 from bcpoll.resolve import Resolver
-from bcpoll.send import is_voided
 from bcpoll.shell import Shell
 from bcpoll.transactions import TransactionReader
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# What asks a person to void a sale, or to take its payments off.
+_TAKEN_BACK_BY_HAND = frozenset({Reason.VOID_BY_HAND, Reason.LEFT_SALE, Reason.UNPAID_AGAIN})
 
 # A checkpoint whose last run is longer ago may come from a backup: looking every sale up first costs no run that comes
 # in time anything.
@@ -58,6 +61,8 @@ class Version:
     refunds: OrderRefunds = NONE
     is_ours: bool = True
     """False for an order from before the start that is looked at only because it was refunded."""
+    history: History | None = None
+    """Set where a backfill writes the order, or left it to be finished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +116,26 @@ class Decider:
         """Orders placed before are left alone, unless the ledger knows them; None where all are looked at."""
         self.older: set[int] = set()
         """Orders from before the start, which stay left alone when they are tried again for a refund of theirs."""
+        self.history: History | None = None
+        """Set where a backfill writes the orders."""
+        self.trusts_ledger = False
+        """Set where the ledger knows every sale that the POS holds, whatever became of the checkpoint."""
         self.looked_at: set[int] = set()
-        """The orders that stood on a page so far."""
-        self.decided: set[int] = set()
-        """Those of them that were decided about, and not passed over because they were seen in this version before."""
+        """The orders that stood on a page so far, of those that were to be looked at because of a refund."""
+        self.unpaid: set[int] = set()
+        """The orders that were decided about so far, of those that are booked as not paid."""
 
     def evaluate(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
         """Decide about the rows that concern us and were not seen in this version; with `again`, about all of them."""
-        versions = self._versions(rows, again=again)
-        self.decided.update(order_id_of(version.raw) for version in versions)
-        return self._evaluate(versions, again=again)
+        evaluated = self._evaluate(self._versions(rows, again=again), again=again)
+        unpaid = AppliedState.UNPAID
+        self.unpaid.update(
+            one.order_id
+            for one in evaluated.planned
+            if one.applied.state is unpaid or one.desired.state is DesiredState.UNPAID
+        )
+        self.unpaid.update(why.order_id for one, why in evaluated.rejected if one.applied.state is unpaid)
+        return evaluated
 
     def ask_refunds(self, order_ids: Collection[int]) -> None:
         """Have the store say again what was refunded of these orders."""
@@ -131,7 +146,7 @@ class Decider:
         """What there is of refunds of these orders."""
         if self._shell.policy.refunds is Refunds.IGNORE or not order_ids:
             return {}
-        if self._may_be_behind:
+        if self.may_be_behind:
             self._refunds.catch_up(self._shell.pos, self._shell.store_hash, order_ids)
         return self._refunds.of(order_ids)
 
@@ -142,8 +157,9 @@ class Decider:
         ledger = self._shell.checkpoint.ledger(ids)
         watched = self._shell.checkpoint.watched(ids - ledger.keys())
         refunds = self.refunds_of(ids)
-        asked_to_void = self._asked_to_void(ids)
-        self.looked_at |= ids
+        left_to_people = self._left_to_people(ids)
+        self.looked_at.update(order_id for order_id, found in refunds.items() if found.is_due)
+        backfilled = self._shell.checkpoint.pending_backfilled(ids)
         versions: dict[int | str, Version] = {}
         for raw, head, digest in heads:
             order_id = order_id_of(raw)
@@ -159,11 +175,17 @@ class Decider:
                 self._counts["before_start"] += 1
             else:
                 applied = self._applied(order_id, row)
-                if order_id in asked_to_void:
-                    applied = self._voided_by_hand(applied)
+                if order_id in left_to_people:
+                    applied = self._as_left_by_people(applied)
                 # An order that changed while the page was read stands on it twice: the later version counts.
                 versions[order_id or digest] = Version(
-                    raw=raw, head=head, fingerprint=digest, applied=applied, refunds=of_order, is_ours=is_ours
+                    raw=raw,
+                    head=head,
+                    fingerprint=digest,
+                    applied=applied,
+                    refunds=of_order,
+                    is_ours=is_ours,
+                    history=self.history or self._as_begun(backfilled.get(order_id)),
                 )
         return list(self._with_asked_refunds(versions.values()))
 
@@ -172,6 +194,7 @@ class Decider:
         every = list(versions)
         without = (one for one in every if one.refunds is NONE and _is_refunded(one.head, self._shell.policy))
         unknown = {order_id_of(one.raw) for one in without}
+        self.looked_at |= unknown
         self.ask_refunds(unknown)
         asked = self.refunds_of(unknown)
         for one in every:
@@ -180,29 +203,38 @@ class Decider:
                 self._refunds_waiting.add(order_id_of(one.raw))
             yield found
 
+    def _as_begun(self, backfilled: BackfilledOrder | None) -> History | None:
+        """How an order is to be finished that a backfill could not."""
+        if backfilled is None:
+            return None
+        before = self._shell.checkpoint.start() if backfilled.is_neutral else None
+        return History(backfill_id=backfilled.backfill_id, neutral_before=before)
+
     def _applied(self, order_id: int, row: LedgerRow | None) -> Applied:
         """What was written for an order: by the ledger, or by the POS where the ledger may be behind it."""
         applied = row.applied if row else Applied(order_id=order_id)
-        if not order_id or not self._may_be_behind:
+        if not order_id or self.trusts_ledger or not self.may_be_behind:
             return applied
         return caught_up(self._shell.pos, self._shell.store_hash, applied)
 
-    def _asked_to_void(self, order_ids: Collection[int]) -> set[int]:
-        """The orders whose sale a person was asked to void, because the POS did not."""
+    def _left_to_people(self, order_ids: Collection[int]) -> set[int]:
+        """The orders whose sale a person was asked to take back, and perhaps did without having it tried again."""
         items = self._shell.checkpoint.review_items_of(order_ids)
         return {
             order_id
             for order_id, item in items.items()
-            if item.state is ReviewState.OPEN and item.reason is Reason.VOID_BY_HAND
+            if item.state is not ReviewState.SOLVED and item.reason in _TAKEN_BACK_BY_HAND
         }
 
-    def _voided_by_hand(self, applied: Applied) -> Applied:
-        """What was applied, and voided since if the POS says so: then the order may have a new sale."""
+    def _as_left_by_people(self, applied: Applied) -> Applied:
+        """What was applied, less what the POS says was taken back since: a new sale or new payments may follow."""
         sale = self._shell.pos.sale(applied.sale_id) if applied.sale_id else None
-        return replace(applied, state=AppliedState.VOIDED) if sale is not None and is_voided(sale) else applied
+        found = applied_state(sale) if sale is not None else applied.state
+        is_unpaid = applied.state is AppliedState.PAID and found is AppliedState.UNPAID
+        return replace(applied, state=found) if is_unpaid or found is AppliedState.VOIDED else applied
 
     @cached_property
-    def _may_be_behind(self) -> bool:
+    def may_be_behind(self) -> bool:
         """Whether the POS may hold sales that the ledger does not know: after a crash, or back from a backup."""
         checkpoint = self._shell.checkpoint
         before = next((run for run in checkpoint.last_runs(2) if run.id != self._run_id), None)
@@ -260,7 +292,7 @@ class Decider:
     ) -> Desired | Rejected:
         if isinstance(transactions, Rejected):
             return transactions
-        shop, policy = self._shell.shop(), self._shell.policy
+        shop, policy = self._shell.shop(), _policy_for(version.history, self._shell.policy)
         desired = translate(order, shop, policy, known, transactions=transactions)
         if isinstance(desired, Rejected):
             return desired
@@ -281,6 +313,7 @@ class Decider:
             order_id=head.id,
             status_id=head.status,
             modified_at=head.modified_at,
+            placed_at=head.created_at,
             fingerprint=version.fingerprint,
             payload=version.raw,
             desired=desired,
@@ -292,6 +325,7 @@ class Decider:
                 policy=shell.policy,
                 refunded=version.refunds.refunded,
             ),
+            history=version.history,
         )
 
 
@@ -307,6 +341,13 @@ def _guarded(version: Version, decide: Callable[[Version], T]) -> T | Rejected:
         return Rejected(
             order_id=order_id, reason=Reason.UNEXPECTED, field=type(error).__name__, detail=str(error) or repr(error)
         )
+
+
+def _policy_for(history: History | None, policy: Policy) -> Policy:
+    """The merchant's choices, for an order of the past: an open sale might take its stock at another time or at once,
+    so that nobody could say when to put it back."""
+    is_neutral = history is not None and history.neutral_before is not None
+    return replace(policy, fulfillment=Fulfillment.OFF) if is_neutral else policy
 
 
 def _is_refunded(head: Head | Rejected, policy: Policy) -> bool:

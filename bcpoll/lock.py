@@ -1,5 +1,8 @@
 """Locks between processes: one run at a time per checkpoint, and one process at a time that renews the POS's tokens.
 
+A backfill takes hours, so it holds the run lock for a page at a time, and any other run waits for the end of that page
+instead of leaving off. Who waits stands at a turnstile, so that the backfill does not slip past into its next page.
+
 Kernel locks on files beside what they guard, so that each ends with the process that holds it, however that ends. The
 files themselves stay: deleting one would let two processes hold locks on two files of the same name.
 """
@@ -12,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from bcpoll.budget import Clock
+from bcpoll.budget import SYSTEM_CLOCK, Clock
 from bcpoll.errors import BcpollError, CheckpointError, RetryLater
 
 # It names the command and the host: for the owner of the checkpoint alone, like the checkpoint.
@@ -23,6 +26,11 @@ _LONGEST_LINE = 1000
 
 # How often a lock that another process holds is tried again.
 _POLL = 0.05
+
+# The locks beside that of the runs.
+_BACKFILL = "backfill"
+_TURNSTILE = "turn"
+_TRIES_AT_TURNSTILE = 3
 
 
 _HINTS: Mapping[type[OSError], str] = MappingProxyType(
@@ -51,21 +59,91 @@ def lock_path(checkpoint: Path) -> Path:
 
 
 @contextmanager
-def run_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[None]:
-    """Hold the lock of a checkpoint for the length of the block.
+def run_lock(checkpoint: Path, *, command: str, now: datetime, clock: Clock = SYSTEM_CLOCK) -> Iterator[None]:
+    """Hold the lock of a checkpoint for the length of the block; after the page that a backfill is at, if one is.
 
     Raises LockHeld at once if another process has it, CheckpointError if the lock file cannot be used.
     """
     path = lock_path(checkpoint)
     with _opened(path) as handle:
-        if not _taken(handle, path):
-            holder = os.pread(handle, _LONGEST_LINE, 0).decode("utf-8", "replace").strip()
-            raise LockHeld(holder or "it has not said which yet")
-        _say(handle, _holder(command, now))
-        try:
+        if not _taken(handle, path) and not _awaited(handle, path, checkpoint, clock):
+            raise LockHeld(_said(handle))
+        with _spoken_for(handle, command, now):
             yield
-        finally:
-            _say(handle, "")
+
+
+@contextmanager
+def backfill_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[None]:
+    """Hold what shows that a backfill is under way, for all of its length; raises LockHeld if another one is."""
+    path = lock_path(_beside(checkpoint, _BACKFILL))
+    with _opened(path) as handle:
+        if not _taken(handle, path):
+            raise LockHeld(_said(handle))
+        with _spoken_for(handle, command, now):
+            yield
+
+
+@contextmanager
+def backfill_turn(checkpoint: Path, *, command: str, now: datetime, clock: Clock) -> Iterator[None]:
+    """Hold the lock of a checkpoint for a page of a backfill: once no run has it, and none waits for it."""
+    path, turnstile = lock_path(checkpoint), lock_path(_beside(checkpoint, _TURNSTILE))
+    with _opened(path) as handle:
+        while not _passed(handle, path, turnstile):
+            clock.sleep(_POLL)
+        with _spoken_for(handle, command, now):
+            yield
+
+
+def _passed(handle: int, path: Path, turnstile: Path) -> bool:
+    """Whether nobody waits at the turnstile, and the lock is ours now."""
+    with _opened(turnstile) as gate:
+        return _taken(gate, turnstile) and _taken(handle, path)
+
+
+def _awaited(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
+    """Wait for the end of a backfill's page, and give whether the lock is ours now; False where no backfill is at it.
+
+    One run waits at a time: what a second one would do, the first does.
+    """
+    backfill, turnstile = (lock_path(_beside(checkpoint, name)) for name in (_BACKFILL, _TURNSTILE))
+    with _opened(turnstile) as gate:
+        for _ in range(_TRIES_AT_TURNSTILE):
+            if _taken(gate, turnstile):
+                break
+            # The backfill itself, which passes in no time, or another run that waits.
+            clock.sleep(_POLL)
+        else:
+            return False
+        while _is_held(backfill):
+            if _taken(handle, path):
+                return True
+            clock.sleep(_POLL)
+        return _taken(handle, path)
+
+
+def _is_held(path: Path) -> bool:
+    with _opened(path) as handle:
+        return not _taken(handle, path)
+
+
+def _beside(checkpoint: Path, name: str) -> Path:
+    real = Path(os.path.realpath(checkpoint))
+    return real.with_name(f"{real.name}.{name}")
+
+
+def _said(handle: int) -> str:
+    """Who holds a lock, by its own word."""
+    holder = os.pread(handle, _LONGEST_LINE, 0).decode("utf-8", "replace").strip()
+    return holder or "it has not said which yet"
+
+
+@contextmanager
+def _spoken_for(handle: int, command: str, now: datetime) -> Iterator[None]:
+    _say(handle, _holder(command, now))
+    try:
+        yield
+    finally:
+        _say(handle, "")
 
 
 @contextmanager

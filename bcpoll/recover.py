@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from bcpoll.apply import applied_from, booking_from
-from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, LedgerRow, ReviewState
+from bcpoll.apply import applied_from, booking_from, owed_from
+from bcpoll.checkpoint import BackfilledOrder, Checkpoint, Intent, IntentKind, IntentState, LedgerRow, ReviewState
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.times import parse_time
 from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.ports import PointOfSale
+from bcpoll.putback import put_back
 from bcpoll.send import find_address, find_customer, find_product, find_sale, is_closed, is_settled, is_voided
-from bcpoll.stock import missing, units_in
+from bcpoll.stock import missing, rest_text
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +55,11 @@ def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: 
 def _still_unclear(checkpoint: Checkpoint, intent: Intent, said: str, *, now: datetime, run_id: int) -> bool:
     """Have a person look, and give whether that is news.
 
-    What belongs to no single order, such as a product, is told with the orders that need it (`resolve`).
+    What belongs to no single order, such as a product, is told with the orders that need it (`resolve`), and an address
+    costs no order.
     """
     log.warning("%s cannot be looked up: %s", intent.key, said, extra={"order": intent.order_id})
-    if not intent.order_id:
+    if not intent.order_id or intent.kind is IntentKind.ADDRESS:
         return False
     unknown = Rejected(order_id=intent.order_id, reason=Reason.OUTCOME_UNKNOWN, field=intent.kind.value, detail=said)
     return checkpoint.set_aside(unknown, {}, fingerprint="", now=now, run_id=run_id)
@@ -81,12 +83,36 @@ def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: dat
         case IntentKind.REFUND:
             checkpoint.book_refunds([booking_from(intent.body["refund"])], now, run_id)
         case IntentKind.STOCK:
-            checkpoint.take_out(int(intent.body["refund_id"]), json.loads(found))
+            _was_adjusted(checkpoint, intent, json.loads(found))
         case IntentKind.ADDRESS:
             # Nothing refers to it but the sale that was to follow, and that finds it in the address book.
             pass
         case _:
             checkpoint.record([_ledger_row(checkpoint, intent, now=now, run_id=run_id)])
+    if "history" in intent.body:
+        _go_on_as_backfill(checkpoint, intent)
+
+
+def _was_adjusted(checkpoint: Checkpoint, intent: Intent, rest: Mapping[str, int]) -> None:
+    """Note what is left of an adjustment: one for a refund, or else one that puts back what a backfill sold."""
+    if "refund_id" in intent.body:
+        checkpoint.take_out(int(intent.body["refund_id"]), rest)
+    else:
+        checkpoint.owe_stock(put_back(intent.body["items"], rest))
+
+
+def _go_on_as_backfill(checkpoint: Checkpoint, intent: Intent) -> None:
+    """Note what the interrupted backfill would have: what is owed to the stock, and that the order may not be done."""
+    memory = intent.body["history"]
+    checkpoint.owe_stock(owed_from(memory))
+    pending = BackfilledOrder(
+        order_id=intent.order_id,
+        backfill_id=int(memory["backfill"]),
+        revision=int(intent.body["applied"]["revision"]),
+        is_neutral=bool(memory["is_neutral"]),
+        is_pending=True,
+    )
+    checkpoint.keep_backfilled([pending])
 
 
 def _make_due(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:
@@ -127,10 +153,10 @@ def _find_voided(pos: PointOfSale, intent: Intent) -> str | None:
 
 
 def _find_adjusted(pos: PointOfSale, intent: Intent) -> str | None:
-    """What is left to be taken out of stock, as JSON by product; None where nothing of the adjustment is there."""
+    """What is left to be taken out of stock (`rest_text`); None where nothing of the adjustment is there."""
     items = intent.body["items"]
     rest = missing(pos, items, intent.since)
-    return json.dumps(units_in(rest)) if len(rest) < len(items) else None
+    return rest_text(rest) if len(rest) < len(items) else None
 
 
 _LOOK_UPS: Mapping[IntentKind, Callable[[PointOfSale, Intent], str | None]] = MappingProxyType(
@@ -145,6 +171,8 @@ _LOOK_UPS: Mapping[IntentKind, Callable[[PointOfSale, Intent], str | None]] = Ma
         IntentKind.CUSTOMER: lambda pos, intent: find_customer(
             pos, str(intent.body["code"]), str(intent.body["email"]), intent.since
         ),
-        IntentKind.PRODUCT: lambda pos, intent: find_product(pos, intent.target, tracked=bool(intent.body["tracked"])),
+        IntentKind.PRODUCT: lambda pos, intent: find_product(
+            pos, intent.target, tracked=bool(intent.body["tracked"]), since=intent.since
+        ),
     }
 )

@@ -7,7 +7,7 @@ pass.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from bcpoll.checkpoint import Checkpoint, RefundRow, RefundState, told_again
@@ -19,7 +19,11 @@ from bcpoll.core.refunds import refund_content, units_by_line
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import Refunded, SaleState
 from bcpoll.core.shop import PosSale
+from bcpoll.core.times import parse_time
 from bcpoll.ports import OrderSource, PointOfSale
+
+# Before any store there is.
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 _STANDING = (RefundState.BOOKED, RefundState.CHANGED)
 
@@ -75,6 +79,17 @@ class RefundBook:
         for rows in self._source.refunds_since(max(since or cursor - back, begun)):
             self._keep(rows, moves_cursor=since is None)
 
+    def read_past(self, since: datetime | None, before: datetime) -> None:
+        """Read the refunds made between two moments, from the first one on for `since` None, for a backfill to book.
+
+        No order is to be looked at because of them: those that no backfill comes to are nobody's business.
+        """
+        for rows in self._source.refunds_since(since or _BEGINNING):
+            made = [(row, row_made_at(row)) for row in rows]
+            self._keep([row for row, at in made if at is None or at < before], moves_cursor=False, is_due=False)
+            if all(at is not None and at >= before for _, at in made):
+                return
+
     def ask(self, order_ids: Collection[int]) -> None:
         """Read all refunds of these orders, as they are now."""
         if order_ids:
@@ -95,7 +110,7 @@ class RefundBook:
     def catch_up(self, pos: PointOfSale, store_hash: str, order_ids: Collection[int]) -> None:
         """Take what waits for booked where the POS holds its sale: the checkpoint may be behind it."""
         for row in self._rows_of(order_ids):
-            sale = pos.sale(refund_sale_id(store_hash, row.refund_id)) if row.state is RefundState.WAITING else None
+            sale = pos.sale(refund_sale_id(store_hash, row.refund_id, row.undone)) if row.state is RefundState.WAITING else None
             if sale is not None:
                 booked = found_booked(row, sale)
                 self._told[row.refund_id] = booked
@@ -107,10 +122,11 @@ class RefundBook:
         told = {row.order_id for row in self._told.values() if row.is_due}
         return sorted(told.union(self._checkpoint.orders_with_due_refunds()))
 
-    def _keep(self, raws: Sequence[Json], *, moves_cursor: bool) -> None:
+    def _keep(self, raws: Sequence[Json], *, moves_cursor: bool, is_due: bool = True) -> None:
         """Keep what is new and move the cursor, in one transaction: from then on nothing of it can be lost."""
-        rows = {row.refund_id: row for row in told_rows(raws, self._clock(), self._run_id or None)}
-        news = list(self._news(rows))
+        told = told_rows(raws, self._clock(), self._run_id or None)
+        rows = {row.refund_id: row for row in told}
+        news = [replace(row, is_due=row.is_due and is_due) for row in self._news(rows)]
         if not self._keeps:
             self._told |= {row.refund_id: row for row in news}
             return
@@ -141,6 +157,11 @@ class RefundBook:
             detail=repr(value)[:80],
         )
         self._set_aside(rejected, raw, blake2b(repr(raw).encode("utf-8", "replace"), digest_size=12).hexdigest())
+
+
+def row_made_at(raw: Json) -> datetime | None:
+    """When a raw refund was made; None where that cannot be read."""
+    return parse_time(str(raw.get("created") or ""))
 
 
 def told_rows(raws: Iterable[Json], now: datetime, run_id: int | None = None) -> Iterator[RefundRow]:
@@ -187,6 +208,7 @@ def _joined(rows: Sequence[RefundRow]) -> OrderRefunds:
             is_booked=bool(standing),
             changed=tuple(row.refund_id for row in rows if row.state is RefundState.CHANGED),
             is_known=True,
+            undone={row.refund_id: row.undone for row in rows if row.undone},
         ),
         is_due=any(row.is_due for row in rows),
     )

@@ -3,17 +3,36 @@
 Owns what a checkpoint holds from its first moment on, whether it is new or was made anew from the POS.
 """
 
+import logging
 from datetime import datetime
 
 from bcpoll.checkpoint import Checkpoint
+from bcpoll.core.shop import Refunds
 from bcpoll.core.status import OrderStatus
+from bcpoll.core.times import rfc2822
 from bcpoll.ports import OrderSource
+from bcpoll.shell import Shell
+
+log = logging.getLogger(__name__)
 
 SWEEP = "sweep"
 """The mark of the last sweep."""
 
 # Orders that are not imported yet but may become real although they were created before the start.
 _WATCHED = (OrderStatus.INCOMPLETE, OrderStatus.PENDING)
+
+
+def begin(shell: Shell) -> datetime:
+    """The start; on the first run it is fixed, and orders that may still become real are noted."""
+    start = shell.checkpoint.start()
+    if start is not None:
+        return start
+    shell.before_first()
+    start = shell.start or shell.source.server_time()
+    with_refunds = shell.policy.refunds is Refunds.IMPORT
+    fix_start(shell.source, shell.checkpoint, start, now=shell.clock(), refunds=with_refunds)
+    log.info("first run: orders placed from %s on are imported", rfc2822(start))
+    return start
 
 
 def fix_start(source: OrderSource, checkpoint: Checkpoint, start: datetime, *, now: datetime, refunds: bool) -> None:

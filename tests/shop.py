@@ -8,7 +8,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,11 +18,13 @@ from typing import Any
 
 from wsgi import BASE_URL, WsgiAdapter
 
+from bcpoll import backfill as history
 from bcpoll import bigcommerce, pos, references
 from bcpoll.bigcommerce import BigCommerce
 from bcpoll.budget import Clock
 from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem
-from bcpoll.config import Refunds, Settings, policy
+from bcpoll.config import Settings, policy
+from bcpoll.core.shop import Refunds
 from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import Preview, Report, Scope, preview, run_pass
 from bcpoll.errors import RetryLater
@@ -149,6 +151,8 @@ class Shop:
         self._till_sales = 0
         self._gone_elsewhere: Counter[int] = Counter()
         """Units by product of the store that the POS has fewer of, for reasons other than web orders."""
+        self._begun_without: dict[int, set[int]] = {}
+        """The products of a refunded order, by refund, that the POS lacked when it was refunded."""
         self.checkpoint = self._opened()
         if world is None:
             furnish(self.world.pos)
@@ -192,11 +196,18 @@ class Shop:
         self.happens(self.store.edit, order_id, lambda draft: replace(draft, items=items))
 
     def refund(self, order_id: int, refund: Refund) -> int:
-        """Refund an order; units that the web store itself puts back are counted, for the POS hears nothing of it."""
+        """Refund an order; units that the web store itself puts back are counted, for the POS hears nothing of it.
+
+        Where the POS lacks the product, it will begin with what the store has left once the refund is booked too.
+        """
+        lines = self.store.orders[order_id].lines
+        back = {lines[place]["product_id"]: units for place, units in refund.lines.items()}
+        lacking = {line["product_id"] for line in lines if not self.world.pos.with_code(line["sku"])}
         if refund.restock:
-            lines = self.store.orders[order_id].lines
-            self._gone_elsewhere.update({lines[place]["product_id"]: units for place, units in refund.lines.items()})
-        return self.store.refund(order_id, refund)
+            self._gone_elsewhere.update({number: units for number, units in back.items() if number not in lacking})
+        refund_id = self.store.refund(order_id, refund)
+        self._begun_without[refund_id] = lacking
+        return refund_id
 
     def sell_at_till(self, sku: str, quantity: int = 1) -> None:
         """Let somebody buy in the shop itself, of which the store hears nothing."""
@@ -262,6 +273,38 @@ class Shop:
         self.world.log.clear()
         with self.connected() as shell:
             return preview(shell, Scope(order_ids=order_ids, since=since))
+
+    def backfill(
+        self,
+        *,
+        between: Callable[[], Any] = lambda: None,
+        tell: Callable[[Any], None] = lambda report: None,
+        **scope: Any,
+    ) -> history.Report:
+        """Bring over what was ordered before the start; `between` its pages others have their turn."""
+        self.world.log.clear()
+        with self.connected() as shell:
+            return history.run_backfill(_turns(shell, between), history.Scope(**scope), tell)
+
+    def forecast(self, **scope: Any) -> history.Forecast:
+        """What a backfill is about to meet."""
+        with self.connected() as shell:
+            return history.forecast(shell, history.Scope(**scope))
+
+    def foresee_backfill(self, **scope: Any) -> history.Effect:
+        """What a backfill would do."""
+        self.world.log.clear()
+        with self.connected() as shell:
+            return history.foresee(_turns(shell), history.Scope(**scope))
+
+    def count_stock(self) -> None:
+        """Let somebody count what is on the shelf, and enter it into the POS."""
+        returned = self._returned(self.store.orders.keys())
+        point = self.world.pos
+        for product in self.store.catalogue:
+            rows = point.with_code(product.sku) if product.sku and product.stock is not None else []
+            for row in rows:
+                point.set_stock(row["id"], point.id_of(point.outlets, OUTLET), product.stock + returned[product.id])
 
     def later(self, passes: int = 1, **span: float) -> Report | None:
         """Passes some hours later, past the next try of whatever is set aside; one may stop early."""
@@ -401,7 +444,8 @@ class Shop:
             lines = {line["id"]: line for line in order.lines}
             for row in self.refunds_to_book(order):
                 back = {item["item_id"]: item["quantity"] for item in row["items"] if item["item_type"] == "PRODUCT"}
-                for line in order.lines:
+                begun_without = self._begun_without.get(row["id"], ())
+                for line in (one for one in order.lines if one["product_id"] not in begun_without):
                     parent = line.get("parent_order_product_id")
                     if parent in back and line["id"] not in back:
                         units[line["product_id"]] += line["quantity"] * back[parent] // lines[parent]["quantity"]
@@ -444,6 +488,14 @@ class Shop:
         return units
 
 
+def _turns(shell: Shell, between: Callable[[], Any] = lambda: None) -> history.Turns:
+    def turn() -> AbstractContextManager[Shell]:
+        between()
+        return nullcontext(shell)
+
+    return turn
+
+
 def is_refund(sale: Mapping[str, Any]) -> bool:
     """Whether a sale of a snapshot gives something back."""
     return any(quantity.startswith("-") for _, quantity, _ in sale["lines"])
@@ -472,7 +524,8 @@ def _is_paid(order: Any, due: Decimal) -> bool:
     is_by_hand = any(row["event"] == "pending" for row in rows)
     if not rows or (says_paid and (is_plain or is_by_hand)):
         return says_paid
-    came = sum(row["amount"] for row in rows if row["event"] in ("purchase", "capture"))
+    voided = {row["reference_transaction_id"] for row in rows if row["event"] == "void"}
+    came = sum(row["amount"] for row in rows if row["event"] in ("purchase", "capture") and row["id"] not in voided)
     redeemed = sum(amount for name, amount in own.items() if all(row["method"] != name for row in rows))
     return bool(due in (came, came + redeemed))
 

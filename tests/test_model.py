@@ -84,7 +84,7 @@ ENTANGLED = frozenset(
 
 # Where the POS changes no closed sale, whoever has to be voided or paid waits for a person.
 BY_HAND = ("void_by_put", "edit_of_closed")
-LEFT_TO_PEOPLE = frozenset({Reason.VOID_BY_HAND, Reason.POS_REFUSED})
+LEFT_TO_PEOPLE = frozenset({Reason.VOID_BY_HAND, Reason.PAY_BY_HAND})
 
 
 def all_switches() -> st.SearchStrategy[Switches]:

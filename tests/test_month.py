@@ -22,7 +22,7 @@ import pytest
 from shop import NOW, OUTLET, Killed, Shop
 
 from bcpoll import http
-from bcpoll.checkpoint import IntentKind, ReviewItem
+from bcpoll.checkpoint import ReviewItem
 from bcpoll.checkpoint.columns import time_text
 from bcpoll.core.order import LineKind
 from bcpoll.core.rejected import REASONS, Reason
@@ -622,7 +622,7 @@ class Month:
         for item in self.shop.review():
             if item.reason is Reason.VOID_BY_HAND:
                 self._by_hand(item, lambda sale: {"state": "voided", "payments": []})
-            elif item.reason is Reason.POS_REFUSED and item.field == IntentKind.SETTLE_SALE:
+            elif item.reason is Reason.PAY_BY_HAND:
                 self._by_hand(item, self._paid)
 
     def _by_hand(self, item: ReviewItem, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:

@@ -10,20 +10,33 @@ records     the rows as callers see them
 progress    whose checkpoint it is, the cursor and other marks, watched orders
 ledger      one row per order
 intents     what was about to be written to the POS, and what became of it
+moves       what each write did to the stock
 refunds     what the store gave back, and what became of it
+backfills   the historical passes, what they wrote, and the stock that is to be put back
 review      orders that are set aside
 references  the local index of the POS's products, linked customers, answers kept for a while
 runs        when bcpoll ran and how it went
+alerts      what was told to whom
+person      what is known of one person, to forget it
+alerts      what was told to whom
+person      what is known of one person, to forget it
 """
 
 from collections.abc import Collection
 from datetime import datetime
 
+from bcpoll.checkpoint.alerts import Alerts
+from bcpoll.checkpoint.backfills import Backfills
 from bcpoll.checkpoint.intents import Intents
 from bcpoll.checkpoint.ledger import Ledger
+from bcpoll.checkpoint.person import Person, Traces
 from bcpoll.checkpoint.progress import Progress
 from bcpoll.checkpoint.records import (
+    THERE_ALREADY,
+    Backfill,
+    BackfilledOrder,
     BookedRefund,
+    History,
     Intent,
     IntentKind,
     IntentState,
@@ -35,15 +48,22 @@ from bcpoll.checkpoint.records import (
     Run,
     RunOutcome,
     Settlement,
+    StockMove,
+    StockOwed,
 )
 from bcpoll.checkpoint.references import References
 from bcpoll.checkpoint.refunds import RefundLedger, told_again
 from bcpoll.checkpoint.review import Review
-from bcpoll.checkpoint.runs import Runs
+from bcpoll.checkpoint.runs import POLL, Runs
 
 __all__ = [
+    "POLL",
+    "THERE_ALREADY",
+    "Backfill",
+    "BackfilledOrder",
     "BookedRefund",
     "Checkpoint",
+    "History",
     "Intent",
     "IntentKind",
     "IntentState",
@@ -55,11 +75,14 @@ __all__ = [
     "Run",
     "RunOutcome",
     "Settlement",
+    "StockMove",
+    "StockOwed",
+    "Traces",
     "told_again",
 ]
 
 
-class Checkpoint(Progress, Ledger, Intents, RefundLedger, Review, References, Runs):
+class Checkpoint(Progress, Ledger, Intents, RefundLedger, Backfills, Review, References, Runs, Alerts, Person):
     """An open checkpoint. To be used by the thread that opened it, and closed by `with`.
 
     Every method may raise CheckpointError. A method that writes is a transaction of its own, or a part of the
@@ -87,6 +110,10 @@ class Checkpoint(Progress, Ledger, Intents, RefundLedger, Review, References, Ru
             return super().retry(item_ids, now)
 
     def prune(self, before: datetime) -> int:
-        """Blank what was sent and set aside, where it was settled or closed before a time, and give how many rows."""
+        """Blank what was sent and set aside, where it was settled or closed before a time, and give how many rows.
+
+        Runs before that time that wrote nothing are forgotten too.
+        """
         with self.atomic():
+            self.prune_runs(before)
             return self.prune_bodies(before) + self.prune_payloads(before) + self.prune_refunds(before)

@@ -4,12 +4,14 @@ The only module that imports sqlite-utils. It knows that there are numbered step
 by which it tells a checkpoint from something else.
 """
 
+import glob
 import os
 import secrets
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -33,6 +35,7 @@ _BUSY_SECONDS = 5
 # The checkpoint holds names and addresses of customers: nobody but its owner may read it. SQLite gives the files beside
 # it (`-wal`, `-shm`) the same mode.
 _MODE = 0o600
+_MEGABYTE = 10**6
 _FOR_OTHERS = 0o077
 
 _MAKE_ANEW = (
@@ -162,6 +165,50 @@ class CheckpointFile:
         files = (self.path, _log_beside(self.path))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    def free(self) -> int:
+        """How many bytes of the file hold nothing, as far as whole pages are concerned."""
+        ((pages,),) = self._rows("PRAGMA freelist_count")
+        ((size,),) = self._rows("PRAGMA page_size")
+        return int(pages) * int(size)
+
+    def vacuum(self) -> None:
+        """Write the file anew without what is free in it; takes as much room again on the disk while it lasts.
+
+        Raises CheckpointError if the disk has too little of it, or if another program writes.
+        """
+        needed, there = 2 * self.size(), shutil.disk_usage(self.path.parent).free
+        if there < needed:
+            raise CheckpointError(
+                f"The disk of {self.path} has {there // _MEGABYTE} MB left, and to write the checkpoint anew takes"
+                f" {needed // _MEGABYTE} MB",
+                hint="Free some space first. Nothing is lost: what was forgotten is, and its room is used again.",
+            )
+        with _in_words(self.path):
+            self._db.execute("VACUUM")
+            # Else what was forgotten stays in the log until somebody writes over it.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def backup(self, to: Path) -> int:
+        """Write a whole copy under a name that is not taken, closed to other users, and give its size.
+
+        It holds what is committed at one moment, whoever writes meanwhile. Raises CheckpointError where it cannot be
+        written, or where the checkpoint is damaged: a copy of that would be no backup.
+        """
+        to = Path(os.path.realpath(to))
+        try:
+            with _in_words(self.path):
+                _copy(self.path, to, _give_free_name)
+        except FileExistsError:
+            raise CheckpointError(f"{to} exists already", hint="Name a file that is not there yet.") from None
+        except OSError as error:
+            hint = "Name a file in a folder that is there and can be written."
+            raise CheckpointError(f"The copy {to} cannot be written: {error.strerror}", hint=hint) from error
+        return to.stat().st_size
+
+    def old_copies(self) -> tuple[Path, ...]:
+        """The copies that upgrades kept of the file as it was before."""
+        return tuple(sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.schema*.bak")))
+
     def verify(self) -> None:
         """Read every page of the file and raise CheckpointError if any is damaged; takes seconds on a large file."""
         found = [text for (text,) in self._rows("PRAGMA integrity_check(3)")]
@@ -268,7 +315,7 @@ def _opened(path: Path) -> Database:
     try:
         _check_ours(db, path)
         db.enable_wal()
-        _migrate(db)
+        _migrate(db, before=lambda version: _copy(path, _old_copy(path, version), Path.replace))
     except BaseException:
         db.close()
         raise
@@ -313,16 +360,56 @@ def _version(db: Database) -> int:
     return int(version)
 
 
-def _migrate(db: Database) -> None:
-    """Take the steps that the file lacks: all of them or, if one fails, none."""
+def _migrate(db: Database, *, before: Callable[[int], object] = lambda version: None) -> None:
+    """Take the steps that the file lacks: all of them or, if one fails, none; `before` is called with its version."""
     if _version(db) == len(schema.STEPS):
         return
     with _transaction(db):
         # Asked again under the lock: another process may have been quicker.
-        for step in schema.STEPS[_version(db) :]:
+        version = _version(db)
+        if version == len(schema.STEPS):
+            return
+        before(version)
+        for step in schema.STEPS[version:]:
             for statement in step:
                 db.execute(statement)
         db.execute(f"PRAGMA user_version = {len(schema.STEPS)}")
+
+
+def _old_copy(path: Path, version: int) -> Path:
+    """Where a file of an older version is kept as it was: the way back, should the newer one disappoint."""
+    return path.with_name(f"{path.name}.schema{version}.bak")
+
+
+def _copy(path: Path, target: Path, give_name: Callable[[Path, Path], object]) -> None:
+    """Copy what is committed of a checkpoint, through a connection of its own, and name the copy when it is whole."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.new")
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE))
+    try:
+        with closing(_connect(path).conn) as source, closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+            source.backup(copy)
+            # One file, without a log beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            found = [text for (text,) in copy.execute("PRAGMA integrity_check(3)")]
+        if found != ["ok"]:
+            raise CheckpointError(f"The checkpoint {path} is damaged: {'; '.join(found)}", hint=_MAKE_ANEW)
+        give_name(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+    _make_name_last(target.parent)
+
+
+def _give_free_name(draft: Path, target: Path) -> None:
+    """Give a draft a name that is not taken; raises FileExistsError where it is."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links, as on memory sticks.
+        if target.exists():
+            raise FileExistsError(target) from None
+        draft.rename(target)
 
 
 def _initialise(db: Database, now: datetime) -> None:

@@ -16,8 +16,9 @@ from bcpoll.checkpoint.columns import (
     time_of,
     time_text,
 )
-from bcpoll.checkpoint.file import CheckpointFile, Row
-from bcpoll.checkpoint.records import Intent, IntentKind, IntentState, Settlement
+from bcpoll.checkpoint.file import Row
+from bcpoll.checkpoint.moves import StockMoves
+from bcpoll.checkpoint.records import THERE_ALREADY, Intent, IntentKind, IntentState, Settlement
 
 _INTEND = """
     INSERT INTO intents (
@@ -25,14 +26,29 @@ _INTEND = """
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)
 """
 
-# Blank rather than delete: that the write happened, and how it ended, stays part of the order's history.
-_PRUNE = "UPDATE intents SET body = '' WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?"
+# Blank rather than delete: that the write happened, and how it ended, stays part of the order's history. Yet taken out
+# and put in again: a row that only shrinks keeps its page to itself, and SQLite would never use the room again.
+_OLD = """
+    CREATE TEMP TABLE pruned AS
+    SELECT id, key, order_id, kind, target, since, created_at, tries, state, detail, result, settled_at, run_id
+    FROM intents WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?
+"""
+_PRUNE = (
+    "DELETE FROM intents WHERE id IN (SELECT id FROM pruned)",
+    """
+    INSERT INTO intents (
+        id, key, order_id, kind, target, since, created_at, tries, state, detail, result, settled_at, run_id, body
+    ) SELECT *, '' FROM pruned
+    """,
+    "DROP TABLE pruned",
+)
 
 # Told to use the index: for the sake of the order SQLite would read all intents there ever were, with every run.
 _UNSETTLED = "SELECT * FROM intents INDEXED BY one_unsettled_intent WHERE settled_at IS NULL ORDER BY id"
 
 # The same refusal of the same write of an order tells nothing new, yet an order that waits for a closed register brings
-# one with every run. Customers and products belong to no order, and how often they were begun counts (`resolve`).
+# one with every run, and with it the address that it is to be sent to, which is found once more. Customers and products
+# belong to no order, and how often they were begun counts (`resolve`).
 _FORGET_REPEATED = """
     DELETE FROM intents WHERE id IN (
         SELECT older.id FROM intents AS latest JOIN intents AS older USING (order_id, key, state, detail)
@@ -41,8 +57,8 @@ _FORGET_REPEATED = """
 """
 
 
-class Intents(CheckpointFile):
-    """The part of the checkpoint that knows what may be under way."""
+class Intents(StockMoves):
+    """The part of the checkpoint that knows what may be under way, and notes what was moved once it is done."""
 
     def intend(self, intents: Iterable[Intent]) -> None:
         """Record writes that are about to leave.
@@ -80,7 +96,7 @@ class Intents(CheckpointFile):
         is_settled = settlement.state is not IntentState.UNKNOWN
         settled = self._rows(
             "UPDATE intents SET state = ?, detail = ?, result = ?, settled_at = ?"
-            " WHERE key = ? AND settled_at IS NULL RETURNING id",
+            " WHERE key = ? AND settled_at IS NULL RETURNING id, kind, order_id, target, body, run_id",
             settlement.state,
             plain(settlement.detail),
             plain(settlement.result),
@@ -89,8 +105,12 @@ class Intents(CheckpointFile):
         )
         if not settled:
             raise LookupError(f"no unsettled intent {settlement.key!r}")
-        if settlement.state is IntentState.REFUSED:
+        if settlement.state is IntentState.REFUSED or settled[0]["kind"] == IntentKind.ADDRESS:
             self._write(_FORGET_REPEATED, settled[0]["id"])
+        # A product that was there already has a stock of its own.
+        is_theirs = settled[0]["kind"] == IntentKind.PRODUCT and settlement.detail == THERE_ALREADY
+        if settlement.state is IntentState.DONE and not is_theirs:
+            self._note_moves(settled[0], settlement.result, at)
 
     def open_intents(self) -> list[Intent]:
         """All unsettled intents, open or unknown, oldest first: what the next run looks up before anything else."""
@@ -114,7 +134,10 @@ class Intents(CheckpointFile):
 
     def prune_bodies(self, before: datetime) -> int:
         """Blank the bodies of intents that were settled before a time, and give how many."""
-        return self._write(_PRUNE, time_text(before))
+        with self.atomic():
+            self._write(_OLD, time_text(before))
+            count, *_ = [self._write(statement) for statement in _PRUNE]
+            return count
 
 
 def _columns(intent: Intent) -> tuple[object, ...]:

@@ -4,9 +4,18 @@ The hot path of the checkpoint: a page of orders is one statement to read and on
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from decimal import Decimal
 
-from bcpoll.checkpoint.columns import amount_of, any_of, plain, time_of, time_text
+from bcpoll.checkpoint.columns import (
+    amount_of,
+    any_of,
+    optional_time_of,
+    optional_time_text,
+    plain,
+    time_of,
+    time_text,
+)
 from bcpoll.checkpoint.file import CheckpointFile, Row
 from bcpoll.checkpoint.records import LedgerRow
 from bcpoll.core.sale import Applied, AppliedState
@@ -14,8 +23,8 @@ from bcpoll.core.sale import Applied, AppliedState
 _RECORD = """
     INSERT INTO ledger (
         order_id, status_id, modified_at, fingerprint, disposition, state, revision, sale_id, content, total,
-        order_total, tax, customer_key, note, written_at, run_id
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        order_total, tax, customer_key, note, placed_at, written_at, run_id
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (order_id) DO UPDATE SET
         status_id = excluded.status_id,
         modified_at = excluded.modified_at,
@@ -30,6 +39,7 @@ _RECORD = """
         tax = excluded.tax,
         customer_key = excluded.customer_key,
         note = excluded.note,
+        placed_at = coalesce(excluded.placed_at, placed_at),
         written_at = excluded.written_at,
         run_id = excluded.run_id
 """
@@ -65,8 +75,23 @@ class Ledger(CheckpointFile):
 
     def unpaid(self) -> list[LedgerRow]:
         """The rows of orders that are booked as not paid, by order."""
+        return self._read(_ledger_row, "SELECT * FROM ledger WHERE state = 'unpaid' ORDER BY order_id")
+
+    def placed_since(self, at: datetime) -> list[LedgerRow]:
+        """The rows of orders that were placed since a moment, oldest first."""
         return self._read(
-            _ledger_row, "SELECT * FROM ledger WHERE state = ? ORDER BY order_id", AppliedState.UNPAID.value
+            _ledger_row, "SELECT * FROM ledger WHERE placed_at >= ? ORDER BY placed_at, order_id", time_text(at)
+        )
+
+    def orders_by_hour(self, since: datetime) -> dict[datetime, int]:
+        """How many orders were placed in each hour since a moment; hours without any are absent."""
+        return dict(
+            self._read(
+                lambda row: (time_of(f"{row['hour']}:00:00Z"), row["orders"]),
+                "SELECT substr(placed_at, 1, 13) AS hour, count(*) AS orders FROM ledger WHERE placed_at >= ?"
+                " GROUP BY hour",
+                time_text(since),
+            )
         )
 
     def ledger_count(self) -> int:
@@ -94,6 +119,7 @@ def _columns(row: LedgerRow) -> tuple[object, ...]:
         None if row.tax is None else str(row.tax),
         plain(row.customer_key),
         plain(row.note),
+        optional_time_text(row.placed_at),
         time_text(row.written_at),
         row.run_id,
     )
@@ -118,6 +144,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         tax=amount_of(row["tax"]),
         customer_key=row["customer_key"],
         note=row["note"],
+        placed_at=optional_time_of(row["placed_at"]),
         written_at=time_of(row["written_at"]),
         run_id=row["run_id"],
     )

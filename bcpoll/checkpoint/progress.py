@@ -35,6 +35,10 @@ class Progress(CheckpointFile):
                 hint="Give every shop a checkpoint of its own: [checkpoint] path in the settings.",
             )
 
+    def made_at(self) -> datetime:
+        """When the checkpoint was made."""
+        return self._read(lambda row: time_of(row["made_at"]), "SELECT made_at FROM shop")[0]
+
     def cursor(self) -> datetime | None:
         """The modification time up to which everything is applied or set aside; None before the first run."""
         return self.mark(_CURSOR)
@@ -102,6 +106,10 @@ class Progress(CheckpointFile):
             name,
             time_text(at),
         )
+
+    def drop_mark(self, name: str) -> None:
+        """Forget a named instant that `set_mark` set."""
+        self._write("DELETE FROM marks WHERE name = ?", name)
 
     def watch(self, order_ids: Collection[int]) -> None:
         """Note orders that were not real yet at the start, so that they count as new later on."""

@@ -28,6 +28,8 @@ class LedgerRow:
     tax: Decimal | None = None
     customer_key: str = ""
     note: str = ""
+    placed_at: datetime | None = None
+    """When the order was placed; None where that is not known, which leaves what was known before."""
     written_at: datetime
     run_id: int | None = None
 
@@ -94,6 +96,30 @@ class Settlement:
     result: str = ""
 
 
+THERE_ALREADY = "it was there already"
+"""The detail of a write that was refused because somebody else had done it before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockMove:
+    """Units that a write of ours brought into an outlet's stock or, below zero, took out of it."""
+
+    at: datetime
+    """When it was known to be done."""
+    kind: IntentKind
+    order_id: int
+    """0 for the stock that a product was created with."""
+    target: str
+    """The sale that moved it or was voided, or of the refund whose goods were taken out; the code of a new product."""
+    code: str
+    """As the order spells it; empty where that is not known."""
+    product_id: str
+    outlet_id: str
+    """Empty where that is not known."""
+    units: int
+    run_id: int | None = None
+
+
 class RefundState(StrEnum):
     """What became of a refund: only one that waits is ever booked."""
 
@@ -138,6 +164,8 @@ class RefundRow:
     is_due: bool = True
     """Whether its order is to be looked at because of it."""
     sale_id: str = ""
+    undone: int = 0
+    """How often its sale was voided because a backfill was undone."""
     total: Decimal | None = None
     """What was booked."""
     units: Mapping[int, int] = member(default_factory=dict)
@@ -145,6 +173,53 @@ class RefundRow:
     to_take_out: Mapping[str, int] = member(default_factory=dict)
     written_at: datetime
     run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """A historical pass over the orders created within a window, and how far it has got."""
+
+    id: int
+    since: datetime | None
+    """None: from the first order on."""
+    until: datetime | None
+    """None: up to the start."""
+    moves_stock: bool
+    position: int
+    """The id of the last order that was looked at."""
+    begun_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What it means for an order that a backfill writes it: what happened before `neutral_before` moves no stock."""
+
+    backfill_id: int
+    neutral_before: datetime | None
+    """None where its sales move the stock like any others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfilledOrder:
+    """An order that a backfill wrote, or is still to write."""
+
+    order_id: int
+    backfill_id: int
+    revision: int
+    """Which sale of the order the backfill wrote last; 0 for none yet."""
+    is_neutral: bool
+    is_pending: bool
+    """Whether something is left to write: whoever does so goes on as the backfill would have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockOwed:
+    """Units of a product that are to be put back into stock at an outlet, below zero to be taken out."""
+
+    outlet_id: str
+    product_id: str
+    units: int
 
 
 class ReviewState(StrEnum):

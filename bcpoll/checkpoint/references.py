@@ -113,13 +113,12 @@ class References(CheckpointFile):
                 pk="key",
             )
 
-    def forget_customers(self, keys: Iterable[str], *, linked_before: datetime) -> None:
-        """Unlink keys that were linked before a time, so that their customers are looked up in the POS once more."""
-        self._write(
-            "DELETE FROM customers WHERE linked_at < ? AND key IN (SELECT value FROM json_each(?))",
-            time_text(linked_before),
-            any_of(keys),
+    def forget_customer(self, customer_id: str, *, linked_before: datetime) -> bool:
+        """Unlink a POS customer from all keys that were linked before a time; gives whether there was one."""
+        forgotten = self._write(
+            "DELETE FROM customers WHERE customer_id = ? AND linked_at < ?", customer_id, time_text(linked_before)
         )
+        return forgotten > 0
 
     def cached(self, kind: str) -> tuple[Any, datetime] | None:
         """An answer that was kept, and when it was given; None where there is none."""

@@ -158,6 +158,15 @@ class RefundLedger(CheckpointFile):
             any_of(order_ids),
         )
 
+    def undo_refunds(self, refund_ids: Collection[int]) -> None:
+        """Note that the sales of these were voided because a backfill was undone; the next one hears of them anew."""
+        self._write(
+            "UPDATE refunds SET state = 'waiting', is_due = 0, content = '', payload = '', sale_id = '', total = NULL,"
+            " units = '{}', to_take_out = '', undone = undone + 1"
+            " WHERE sale_id <> '' AND id IN (SELECT value FROM json_each(?))",
+            any_of(refund_ids),
+        )
+
     def refund_counts(self) -> dict[RefundState, int]:
         """How many refunds are in each state, states without any left out."""
         return dict(
@@ -209,6 +218,7 @@ def _refund_row(row: Row) -> RefundRow:
         state=RefundState(row["state"]),
         is_due=bool(row["is_due"]),
         sale_id=row["sale_id"],
+        undone=row["undone"],
         total=amount_of(row["total"]),
         units={int(line): int(count) for line, count in json_of(row["units"]).items()},
         outlet_id=row["outlet_id"],

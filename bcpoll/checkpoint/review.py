@@ -3,7 +3,7 @@
 Owns when an order is tried again. What is wrong with it and what a person can do are `core.rejected`'s.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from bcpoll.checkpoint.columns import (
@@ -40,7 +40,11 @@ _REPLACE = """
     WHERE id = ?
 """
 
-_FIND = "SELECT * FROM review WHERE order_id = ? AND (order_id > 0 OR fingerprint = ?)"
+# In the terms of the two unique indexes: otherwise every item would be looked at for each that is set aside.
+_FIND = """
+    SELECT * FROM review
+    WHERE (order_id = ?1 AND order_id > 0) OR (order_id = 0 AND ?1 = 0 AND fingerprint = ?2)
+"""
 
 
 def next_try(reason: Reason, tries: int, now: datetime) -> datetime | None:
@@ -165,6 +169,23 @@ class Review(CheckpointFile):
             any_of(order_ids),
         )
         return {item.order_id: item for item in found}
+
+    def open_review_orders(self) -> set[int]:
+        """The orders that are set aside now."""
+        return {row["order_id"] for row in self._rows("SELECT order_id FROM review WHERE state = 'open'")} - {0}
+
+    def open_review_payloads(self, page: int = 100) -> Iterator[list[Json]]:
+        """The raw orders that are set aside now, as they were when they were read last; some at a time."""
+        last = 0
+        while items := self._read(
+            _item,
+            "SELECT * FROM review WHERE state = 'open' AND order_id > 0 AND payload <> '' AND id > ?"
+            " ORDER BY id LIMIT ?",
+            last,
+            page,
+        ):
+            yield [item.payload for item in items]
+            last = items[-1].id
 
     def prune_payloads(self, before: datetime) -> int:
         """Blank the payloads of items that were closed before a time, and give how many."""

@@ -7,6 +7,19 @@ from bcpoll.checkpoint.columns import any_of, json_of, json_text, optional_time_
 from bcpoll.checkpoint.file import CheckpointFile, Row
 from bcpoll.checkpoint.records import Run, RunOutcome
 
+POLL = "pass"
+"""The kind of a run that looks at whatever has changed; any other looks at orders that it was told of."""
+
+# What a run wrote refers to it, and is part of an order's history.
+_PRUNE = """
+    DELETE FROM runs WHERE begun_at < ?
+    AND id <> coalesce((SELECT max(id) FROM runs WHERE kind = ? AND outcome IN ('done', 'set_aside')), 0)
+    AND NOT EXISTS (SELECT 1 FROM ledger WHERE run_id = runs.id)
+    AND NOT EXISTS (SELECT 1 FROM intents WHERE run_id = runs.id)
+    AND NOT EXISTS (SELECT 1 FROM refunds WHERE run_id = runs.id)
+    AND NOT EXISTS (SELECT 1 FROM review WHERE run_id = runs.id)
+"""
+
 
 class Runs(CheckpointFile):
     """The part of the checkpoint that remembers the runs."""
@@ -41,9 +54,24 @@ class Runs(CheckpointFile):
         found = self._read(_run, "SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(?))", any_of(run_ids))
         return {run.id: run for run in found}
 
+    def prune_runs(self, before: datetime) -> int:
+        """Forget the runs that began before a time and wrote nothing that is still known, and give how many.
+
+        The last pass that got through stays, however long ago it was.
+        """
+        return self._write(_PRUNE, time_text(before), POLL)
+
+    def last_passes(self, limit: int) -> list[Run]:
+        """The latest runs that looked at whatever had changed, newest first."""
+        return self._read(_run, "SELECT * FROM runs WHERE kind = ? ORDER BY id DESC LIMIT ?", POLL, limit)
+
     def last_success(self) -> Run | None:
-        """The latest run that got through everything there was, be it that orders were set aside; None if none did."""
-        found = self._read(_run, "SELECT * FROM runs WHERE outcome IN ('done', 'set_aside') ORDER BY id DESC LIMIT 1")
+        """The latest pass that got through everything there was, be it that orders were set aside; None if none did."""
+        found = self._read(
+            _run,
+            "SELECT * FROM runs WHERE outcome IN ('done', 'set_aside') AND kind = ? ORDER BY id DESC LIMIT 1",
+            POLL,
+        )
         return found[0] if found else None
 
 

@@ -196,5 +196,133 @@ _FIRST = (
     """,
 )
 
+_SECOND = (
+    # When the order was placed: by the hour that the day is counted by. Of orders whose sale was sent it is in what was
+    # sent; of the others it is not known until they change.
+    "ALTER TABLE ledger ADD COLUMN placed_at TEXT",
+    """
+    UPDATE ledger SET placed_at = (
+        SELECT substr(json_extract(body, '$.request.date'), 1, 19) || '.000000Z' FROM intents
+        WHERE intents.order_id = ledger.order_id AND kind = 'sale' AND body <> ''
+            AND json_extract(body, '$.request.date') GLOB '????-??-??T??:??:??Z'
+        ORDER BY id DESC LIMIT 1
+    )
+    """,
+    "CREATE INDEX ledger_by_placing ON ledger (placed_at) WHERE placed_at IS NOT NULL",
+    "CREATE INDEX ledger_unpaid ON ledger (order_id) WHERE state = 'unpaid'",
+    # Runs are pruned, and a run that something refers to is not: without these, that would be a look at every row.
+    "CREATE INDEX ledger_by_run ON ledger (run_id) WHERE run_id IS NOT NULL",
+    "CREATE INDEX refunds_by_run ON refunds (run_id) WHERE run_id IS NOT NULL",
+    "CREATE INDEX intents_by_run ON intents (run_id) WHERE run_id IS NOT NULL",
+    "CREATE INDEX review_by_run ON review (run_id) WHERE run_id IS NOT NULL",
+    # What was told to whom, until it is over.
+    """
+    CREATE TABLE alerts (
+        channel TEXT NOT NULL CHECK (channel <> ''),
+        matter TEXT NOT NULL CHECK (matter <> ''),
+        since TEXT NOT NULL,
+        told_at TEXT NOT NULL,
+        PRIMARY KEY (channel, matter)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_BACKFILL = (
+    # The historical passes, each over a window of creation times (NULL is open) and with its own position, an order id.
+    """
+    CREATE TABLE backfills (
+        id INTEGER PRIMARY KEY,
+        since TEXT,
+        until TEXT,
+        moves_stock INTEGER NOT NULL CHECK (moves_stock IN (0, 1)),
+        position INTEGER NOT NULL CHECK (position >= 0),
+        begun_at TEXT NOT NULL,
+        ended_at TEXT
+    ) STRICT
+    """,
+    # The orders that a backfill wrote, and with which revision; a pending one is finished as the backfill would.
+    """
+    CREATE TABLE backfilled (
+        order_id INTEGER PRIMARY KEY CHECK (order_id > 0),
+        backfill_id INTEGER NOT NULL REFERENCES backfills,
+        revision INTEGER NOT NULL CHECK (revision >= 0),
+        is_neutral INTEGER NOT NULL CHECK (is_neutral IN (0, 1)),
+        is_pending INTEGER NOT NULL CHECK (is_pending IN (0, 1))
+    ) STRICT
+    """,
+    "CREATE INDEX backfilled_pending ON backfilled (order_id) WHERE is_pending",
+    # How often a refund's sale was voided because its backfill was undone: booked again, it has another id.
+    "ALTER TABLE refunds ADD COLUMN undone INTEGER NOT NULL DEFAULT 0 CHECK (undone >= 0)",
+    # What sales of the past moved in the POS's stock and is still to be put back, below zero to be taken out again.
+    """
+    CREATE TABLE stock_owed (
+        outlet_id TEXT NOT NULL CHECK (outlet_id <> ''),
+        product_id TEXT NOT NULL CHECK (product_id <> ''),
+        units INTEGER NOT NULL,
+        PRIMARY KEY (product_id, outlet_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_STOCK_MOVES = (
+    # What each write did to the stock of the POS. Without a reference to the runs, which are pruned while this stays.
+    """
+    CREATE TABLE stock_moves (
+        id INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind <> ''),
+        order_id INTEGER NOT NULL CHECK (order_id >= 0),
+        target TEXT NOT NULL CHECK (target <> ''),
+        code TEXT NOT NULL,
+        code_key TEXT NOT NULL,
+        product_id TEXT NOT NULL CHECK (product_id <> ''),
+        outlet_id TEXT NOT NULL,
+        units INTEGER NOT NULL,
+        run_id INTEGER
+    ) STRICT
+    """,
+    # What was sent before there was this table, as far as it is still kept. At which outlet a register is was read from
+    # the POS within a day before every sale; codes are those that the products go by now.
+    """
+    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    SELECT settled_at, kind, order_id, target, '', '', line.value ->> '$.product.id' AS sold, coalesce((
+            SELECT register.value ->> '$.outlet_id' FROM answers, json_each(answers.value, '$.registers') AS register
+            WHERE answers.kind = 'pos reference'
+                AND register.value ->> '$.id' = intents.body ->> '$.request.source.register_id'
+        ), ''), -sum(line.value ->> '$.quantity'), run_id
+    FROM intents, json_each(intents.body, '$.request.line_items') AS line
+    WHERE kind IN ('sale', 'refund') AND state = 'done' AND body <> '' AND body ->> '$.request.state' <> 'voided'
+    GROUP BY intents.id, sold ORDER BY intents.id
+    """,
+    """
+    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    SELECT void.settled_at, void.kind, void.order_id, void.target, '', '', product_id, outlet_id, -units, void.run_id
+    FROM intents AS void JOIN stock_moves USING (target) WHERE void.kind = 'void_sale' AND void.state = 'done'
+    """,
+    """
+    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    SELECT settled_at, kind, order_id, target, '', '', item.value ->> '$.product_id', item.value ->> '$.outlet_id',
+        CAST(item.value ->> '$.quantity' AS INTEGER), run_id
+    FROM intents, json_each(intents.body, '$.items') AS item WHERE kind = 'stock' AND state = 'done' AND body <> ''
+    """,
+    """
+    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    SELECT settled_at, kind, order_id, target, '', '', result, level.value ->> '$.outlet_id',
+        CAST(level.value ->> '$.current_amount' AS INTEGER), run_id
+    FROM intents, json_each(intents.body, '$.request.inventory') AS level
+    WHERE kind = 'product' AND state = 'done' AND body <> '' AND result <> ''
+    """,
+    "DELETE FROM stock_moves WHERE product_id IN (SELECT id FROM products WHERE NOT tracks_stock)",
+    """
+    UPDATE stock_moves SET (code, code_key) = (SELECT min(code_key), min(code_key) FROM product_codes
+        WHERE product_codes.product_id = stock_moves.product_id)
+    WHERE product_id IN (SELECT product_id FROM product_codes)
+    """,
+    "CREATE INDEX stock_moves_by_order ON stock_moves (order_id)",
+    "CREATE INDEX stock_moves_by_code ON stock_moves (code_key)",
+    "CREATE INDEX stock_moves_by_product ON stock_moves (product_id)",
+    "CREATE INDEX stock_moves_by_target ON stock_moves (target)",
+)
+
 # Step n brings a file from version n to n + 1; the number of steps is the version that this program writes.
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST,)
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _BACKFILL, _STOCK_MOVES)

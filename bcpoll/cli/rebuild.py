@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
-from bcpoll.cli.sync import moment
+from bcpoll.cli.sync import past_moment
 
 
 @click.command(
@@ -15,7 +15,7 @@ from bcpoll.cli.sync import moment
 )
 @click.option(
     "--start",
-    callback=moment,
+    callback=past_moment,
     metavar="WHEN",
     help="Orders placed before this moment are left alone; else the oldest order among the sales that bcpoll wrote.",
 )

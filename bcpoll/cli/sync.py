@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.options import ORDER_ID, Options, is_in_our_time, pass_options, print_json
 
 if TYPE_CHECKING:
     from bcpoll.config import Settings
@@ -23,14 +23,19 @@ def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
     at = parse_time(text) if text else None
     if text and at is None:
         raise click.BadParameter(f"{text!r} is not a moment. Write date, time and zone: 2026-11-01T00:00:00Z.")
+    if at and not is_in_our_time(at):
+        raise click.BadParameter(f"{text!r}: there were no orders in the year {at.year}. See whether it is a slip.")
     return at
 
 
-def _order_ids(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    for text in texts:
-        if not (text.isascii() and text.isdecimal() and int(text)):
-            raise click.BadParameter(f"{text!r} is not the id of an order. Write its number, such as 1042.")
-    return tuple(map(int, texts))
+def past_moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
+    """Read the value of an option as a moment that has been; one to come is a slip, and would look like no news."""
+    from bcpoll.cli import wiring
+
+    at = moment(ctx, param, text)
+    if at is not None and at > wiring.now():
+        raise click.BadParameter(f"{text!r} is yet to come. Name a moment that has been.")
+    return at
 
 
 @click.command("run-once", epilog="Example: bcpoll run-once --dry-run --order 1042")
@@ -39,11 +44,11 @@ def _order_ids(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, .
     "--bodies", is_flag=True, help="With --dry-run: print every request as well, names and addresses included."
 )
 @click.option(
-    "--order", "orders", callback=_order_ids, multiple=True, metavar="ID", help="Only this order; may be repeated."
+    "--order", "orders", callback=ORDER_ID, multiple=True, metavar="ID", help="Only this order; may be repeated."
 )
 @click.option(
     "--since",
-    callback=moment,
+    callback=past_moment,
     metavar="WHEN",
     help="Read what changed since then once more: 2026-11-01T00:00:00Z.",
 )
@@ -68,11 +73,13 @@ def run_once(
         raise click.UsageError("--bodies goes with --dry-run.")
     settings = wiring.settings_of(options.config, options.environ)
     scope = Scope(order_ids=orders, since=since)
+    if dry_run:
+        # There is nothing in flight that would have to be finished: Ctrl-C ends it at once.
+        return _preview(options, settings, scope, threading.Event(), bodies=bodies)
     with wiring.stopping_on_signals() as stop:
-        if dry_run:
-            return _preview(options, settings, scope, stop, bodies=bodies)
         report, requests = _pass(settings, scope, "run-once", stop)
     _tell(options, report, requests)
+    _refuse_unknown(scope, report.counts)
     return _SET_ASIDE if report.set_aside else 0
 
 
@@ -85,7 +92,7 @@ def run(options: Options) -> int:
 
     A pass that fails is logged and the next one comes; a token that is refused ends the program with 77.
     """
-    from bcpoll.cli import wiring
+    from bcpoll.cli import telling, wiring
     from bcpoll.cycle import Scope
     from bcpoll.scheduler import Loop
 
@@ -93,12 +100,15 @@ def run(options: Options) -> int:
     stop = threading.Event()
 
     def tick() -> None:
-        report, requests = _pass(settings, Scope(), "run", stop)
+        report, requests = _pass(settings, Scope(), "run", stop, again_in=settings.sync.interval)
         _tell(options, report, requests, one_line=True)
 
     loop = Loop(tick, interval=settings.sync.interval)
-    with wiring.stopping_on_signals(stop, then=loop.stop):
-        loop.run()
+    try:
+        with telling.answering(settings), wiring.stopping_on_signals(stop, then=loop.stop):
+            loop.run()
+    finally:
+        wiring.expect_no_run(settings)
     return 0
 
 
@@ -106,13 +116,23 @@ COMMANDS = (run_once, run)
 
 
 def _pass(
-    settings: "Settings", scope: "Scope", command: str, stop: threading.Event
+    settings: "Settings", scope: "Scope", command: str, stop: threading.Event, again_in: timedelta | None = None
 ) -> "tuple[Report, Mapping[str, int]]":
-    from bcpoll.cli import wiring
+    from bcpoll.cli import telling, wiring, words
     from bcpoll.cycle import run_pass
 
-    with wiring.connected(settings, command=command, stop=stop) as connection:
-        report = run_pass(connection.shell, scope)
+    with (
+        telling.telling(settings, is_whole=not scope.order_ids) as teller,
+        wiring.connected(settings, command=command, stop=stop) as connection,
+    ):
+        if again_in is not None:
+            connection.expect_run(again_in)
+        teller.begun()
+        try:
+            report = run_pass(connection.shell, scope)
+        finally:
+            connection.keep_budgets()
+        teller.did(words.report_line(report, connection.requests))
         connection.warn_of_skew()
         connection.warn_of_old_version()
         return report, connection.requests
@@ -137,6 +157,7 @@ def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threa
         dry_run.show(found, effect, names, bodies=bodies)
     if is_before_start and not scope.order_ids:
         click.echo(_NOT_STARTED, err=True)
+    _refuse_unknown(scope, found.counts)
     return _SET_ASIDE if dry_run.is_set_aside(found) else 0
 
 
@@ -144,6 +165,15 @@ _NOT_STARTED = (
     "The first run fixes the start: orders placed before it are left alone. To see what an older order would become,"
     " name it with --order."
 )
+
+
+def _refuse_unknown(scope: "Scope", counts: Mapping[str, int]) -> None:
+    """Raise UsageError where an order was named that there is not; which one is in the log, and the others are done."""
+    unknown = counts["not_found"] if scope.order_ids else 0
+    if unknown:
+        what = "This order is" if len(scope.order_ids) == 1 else f"{unknown} of these {len(scope.order_ids)} orders are"
+        remedy = "Take the number from BigCommerce's list of orders; one that was deleted there cannot be read."
+        raise click.BadParameter(f"{what} not in BigCommerce. {remedy}", param_hint="--order")
 
 
 def _tell(options: Options, report: "Report", requests: Mapping[str, int], *, one_line: bool = False) -> None:

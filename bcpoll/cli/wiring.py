@@ -7,9 +7,9 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -22,13 +22,14 @@ from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import Loaded, Settings, WhenClosed, is_there, load, policy
 from bcpoll.core.fit import is_old_version, skew
 from bcpoll.core.shop import Retailer, Shop
-from bcpoll.errors import Problem, SettingsError
+from bcpoll.errors import BcpollError, Problem, SettingsError
 from bcpoll.http import Client, Patience, TokenSource
-from bcpoll.lock import run_lock
+from bcpoll.lock import backfill_lock, backfill_turn, run_lock
 from bcpoll.look import Setup
 from bcpoll.rebuild import refuse_if_lost
 from bcpoll.references import load_shop
 from bcpoll.shell import Shell
+from bcpoll.standing import NEXT_RUN, keep_budgets
 from bcpoll.token_file import TokenFile
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 
 # Somebody waits for an answer, and would rather hear that there is none: `check` and `init` do not wait for long.
 _IMPATIENT = Patience(tries=2, total=20.0)
+
+# A pass that is longer ago than so many intervals has none after it.
+_POLLED_WITHIN = 3
 
 
 def now() -> datetime:
@@ -96,6 +100,8 @@ class Connection:
 
     def _refuse_if_lost(self) -> None:
         refuse_if_lost(self.source, self.pos, self.checkpoint, self.settings.bigcommerce.store_hash)
+        # Also where there is no order yet: names that the POS does not know show now, and the checkpoint gets its owner.
+        _ = self.shop
 
     def warn_of_skew(self) -> None:
         """Say so where this host's clock and the store's are far apart. The cursor does not care, later tries do."""
@@ -112,6 +118,15 @@ class Connection:
                 " try one with bcpoll run-once --dry-run, and set it",
                 version,
             )
+
+    def expect_run(self, after: timedelta) -> None:
+        """Note for `bcpoll status` when the next pass comes."""
+        self.checkpoint.set_mark(NEXT_RUN, now() + after)
+
+    def keep_budgets(self) -> None:
+        """Note for `bcpoll status` what is left of both rate budgets."""
+        views = {"bigcommerce": self.store_client.budget, "pos": self.pos_client.budget}
+        keep_budgets(self.checkpoint, views, now())
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -148,11 +163,10 @@ def connected(
         if watching:
             checkpoint = stack.enter_context(open_checkpoint(settings, create=False))
         elif create or is_there(settings.checkpoint.path):
-            stack.enter_context(run_lock(settings.checkpoint.path, command=command, now=now()))
+            lock = run_lock(settings.checkpoint.path, command=command, now=now(), clock=_clock(stop))
+            stack.enter_context(lock)
             checkpoint = stack.enter_context(open_checkpoint(settings))
-            if checkpoint.was_left_open:
-                log.info("the last run did not end in order: reading the whole checkpoint through")
-                checkpoint.verify()
+            _verify_if_left_open(checkpoint)
         else:
             checkpoint = stack.enter_context(Checkpoint.in_memory(now()))
         clock = _clock(stop)
@@ -165,6 +179,91 @@ def connected(
             store_client=store_client,
             pos_client=stack.enter_context(pos_client),
             stop=stop,
+        )
+
+
+def _verify_if_left_open(checkpoint: Checkpoint) -> None:
+    if checkpoint.was_left_open:
+        log.info("the last run did not end in order: reading the whole checkpoint through")
+        checkpoint.verify()
+
+
+@dataclass
+class Relay:
+    """Both sides for the length of a command, and the checkpoint turn by turn: in between, others have theirs."""
+
+    settings: Settings
+    command: str
+    store_client: Client
+    pos_client: Client
+    stop: threading.Event
+    in_memory: Checkpoint | None = None
+    """What stands for a checkpoint that is not there yet, where nothing is to be left on the disk."""
+    _shop: Shop | None = None
+    _is_verified: bool = False
+
+    @contextmanager
+    def turn(self) -> Iterator[Shell]:
+        """What to work with while nobody else does: after a run that is under way, and after one that waits."""
+        with ExitStack() as stack:
+            checkpoint = self.in_memory or self._opened(stack)
+            connection = Connection(
+                settings=self.settings,
+                checkpoint=checkpoint,
+                store_client=self.store_client,
+                pos_client=self.pos_client,
+                stop=self.stop,
+            )
+            self.pos_client.reserve(self.settings.sync.reserve if self._is_polled(checkpoint) else 0)
+            yield replace(connection.shell, shop=lambda: self._shop_of(connection))
+
+    def _opened(self, stack: ExitStack) -> Checkpoint:
+        path, clock = self.settings.checkpoint.path, _clock(self.stop)
+        stack.enter_context(backfill_turn(path, command=self.command, now=now(), clock=clock))
+        checkpoint = stack.enter_context(open_checkpoint(self.settings))
+        if not self._is_verified:
+            _verify_if_left_open(checkpoint)
+            self._is_verified = True
+        return checkpoint
+
+    def _is_polled(self, checkpoint: Checkpoint) -> bool:
+        """Whether passes go on beside us, so that they need a part of the rate limit."""
+        last = next(iter(checkpoint.last_passes(1)), None)
+        return last is not None and now() - last.begun_at < _POLLED_WITHIN * self.settings.sync.interval
+
+    def _shop_of(self, connection: Connection) -> Shop:
+        if self._shop is None:
+            self._shop = connection.shop
+        return self._shop
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How many requests went to each side so far."""
+        return {"bigcommerce": self.store_client.requests, "pos": self.pos_client.requests}
+
+
+@contextmanager
+def taking_turns(settings: Settings, *, command: str, stop: threading.Event, create: bool = True) -> Iterator[Relay]:
+    """Both sides, for a command that works for hours beside a running poller; LockHeld where there is one like it.
+
+    With `create` off, a checkpoint that is not there yet is one in memory.
+    """
+    workers = settings.sync.workers
+    with ExitStack() as stack:
+        has_file = create or is_there(settings.checkpoint.path)
+        if has_file:
+            stack.enter_context(backfill_lock(settings.checkpoint.path, command=command, now=now()))
+        clock = _clock(stop)
+        store_client = stack.enter_context(_store_client(settings, clock, workers=workers))
+        token = stack.enter_context(_pos_token(settings, clock))
+        pos_client = pos.connect(settings.pos.base_url, token, workers=workers, clock=clock)
+        yield Relay(
+            settings=settings,
+            command=command,
+            store_client=store_client,
+            pos_client=stack.enter_context(pos_client),
+            stop=stop,
+            in_memory=None if has_file else stack.enter_context(Checkpoint.in_memory(now())),
         )
 
 
@@ -267,7 +366,7 @@ def _token_endpoint(settings: Settings, clock: Clock) -> "Iterator[TokenEndpoint
     access = settings.pos
     if access.client_id is None or access.client_secret is None:
         remedy = "Fill in client_id and client_secret of your application; with a personal token, no login is needed."
-        raise SettingsError([Problem("[pos] client_id", "is missing", remedy)], source="the settings")
+        raise SettingsError([Problem("[pos] client_id", "is missing", remedy)], source="the settings file")
     application = Application(
         domain_prefix=access.domain_prefix,
         client_id=access.client_id,
@@ -333,9 +432,15 @@ def open_checkpoint(settings: Settings, *, create: bool = True) -> Iterator[Chec
         yield checkpoint
 
 
+def expect_no_run(settings: Settings) -> None:
+    """Note that nobody is there any more who would begin the next pass."""
+    with suppress(BcpollError), open_checkpoint(settings, create=False) as checkpoint:
+        checkpoint.drop_mark(NEXT_RUN)
+
+
 @contextmanager
 def stopping_on_signals(
-    stop: threading.Event | None = None, *, then: Callable[[], None] = lambda: None
+    stop: threading.Event | None = None, *, then: Callable[[], None] = lambda: None, quietly: bool = False
 ) -> Iterator[threading.Event]:
     """An event that SIGTERM and Ctrl-C set, so that a pass ends after what is in flight; a second Ctrl-C interrupts."""
     stop = stop or threading.Event()
@@ -344,7 +449,8 @@ def stopping_on_signals(
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
-        log.warning("stopping after what is in flight")
+        if not quietly:
+            log.warning("stopping after what is in flight")
         then()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -68,11 +68,11 @@ def _as_list(value: Any) -> list[Json]:
 
 def _is_cut(value: Any, depth: int = 8) -> bool:
     """Search for the warning at every level, down to where no known shape goes any deeper."""
-    if depth == 0:
+    if not isinstance(value, dict | list) or depth == 0:
         return False
-    if isinstance(value, dict):
-        return _CUT in value or any(_is_cut(member, depth - 1) for member in value.values())
-    return isinstance(value, list) and any(item == _CUT or _is_cut(item, depth - 1) for item in value)
+    # All orders are searched to the end, so that what cannot hold it is left out before and not after a call.
+    members = value.values() if isinstance(value, dict) else value
+    return _CUT in value or any(_is_cut(one, depth - 1) for one in members if isinstance(one, dict | list))
 
 
 def _quantity(line: Json) -> int:

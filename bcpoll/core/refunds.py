@@ -70,9 +70,9 @@ def refund_content(refund: Refund | Rejected) -> str:
 
 def gives_nothing(refund: Refund) -> bool:
     """Whether there is nothing to book: all payments were declined, or there was nothing to give back."""
-    if refund.payments:
-        return all(payment.is_declined for payment in refund.payments)
-    return not refund.total and not refund.items
+    if refund.payments and all(payment.is_declined for payment in refund.payments):
+        return True
+    return not (refund.total or refund.tax or refund.items)
 
 
 def with_refunds(
@@ -195,8 +195,8 @@ def _in_cents(refund: Refund, origin: _Origin) -> list[_Share] | None:
     shares = _likeliest(refund, origin, cent)
     slack = _slack(refund, shares, cent)
     missing = stated - total(share.paid for share in shares)
-    if abs(missing) <= slack:
-        paid = apportion([share.paid for share in shares], stated, digits) if shares else []
+    if shares and abs(missing) <= slack:
+        paid = apportion([share.paid for share in shares], stated, digits)
     else:
         paid = [round_money(share.paid, digits) for share in shares]
         shares = [*shares, _difference(refund)]
@@ -245,8 +245,8 @@ def _shares(refund: Refund, origin: _Origin, *, with_tax: bool) -> Iterator[_Sha
 
 
 def _shares_of(item: RefundItem, refund: Refund, origin: _Origin, *, with_tax: bool) -> Iterator[_Share]:
-    part = origin.part_of(item.item_id) if item.kind is RefundKind.PRODUCT else None
-    if part and item.quantity:
+    part = origin.part_of(item.item_id) if item.quantity else None
+    if part:
         share = _of_part(part, item)
         yield share
         yield from _children(part, item, refund, origin)
@@ -257,14 +257,15 @@ def _shares_of(item: RefundItem, refund: Refund, origin: _Origin, *, with_tax: b
         share = _Share(charge=Charge.REFUND, paid=item.amount or ZERO, tax=ZERO, note=item.reason)
         yield share
     if item.adjustment:
-        rate = share.tax / share.paid if share.paid else ZERO
         kept = item.adjustment
-        yield _Share(charge=Charge.REFUND, paid=kept, tax=kept * rate, note=f"Adjustment {item.reason}".strip())
+        tax = kept * share.tax / share.paid if share.paid else ZERO
+        yield _Share(charge=Charge.REFUND, paid=kept, tax=tax, note=f"Adjustment {item.reason}".strip())
 
 
 def _of_part(part: Part, item: RefundItem) -> _Share:
-    share = Decimal(item.quantity) / part.quantity
-    return _Share(part=part, quantity=item.quantity, paid=part.paid * share, tax=part.tax * share, note=item.reason)
+    # Divided last: a third of three mugs is one mug to the cent.
+    paid, tax = (amount * item.quantity / part.quantity for amount in (part.paid, part.tax))
+    return _Share(part=part, quantity=item.quantity, paid=paid, tax=tax, note=item.reason)
 
 
 def _children(part: Part, item: RefundItem, refund: Refund, origin: _Origin) -> Iterator[_Share]:
@@ -303,11 +304,9 @@ def _taxes(
     weights = taxes if any(taxes) else list(paid)
     whole = total(weights)
     tries = [
-        apportion(taxes, stated, digits) if taxes and abs(stated - total(taxes)) <= slack else None,
-        [*rounded[:-1], stated - total(rounded[:-1])] if shares and shares[-1].charge is Charge.REFUND else None,
+        apportion(taxes, stated, digits) if abs(stated - total(taxes)) <= slack else None,
+        [*rounded[:-1], stated - total(rounded[:-1])] if shares[-1].charge is Charge.REFUND else None,
         apportion([stated * weight / whole for weight in weights], stated, digits) if whole else None,
-        [] if not shares and not stated else None,
-        [ZERO] * len(shares) if not stated else None,
     ]
     return next((found for found in tries if found is not None and _fits(found, paid, stated)), None)
 

@@ -6,6 +6,7 @@ Every result is an aware UTC `datetime`. Texts without a zone are refused rather
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 
 from dateutil import parser as dateutil_parser
 
@@ -16,6 +17,8 @@ STORE_CLOCKS_APART = timedelta(days=1)
 _FILLS = (datetime(2000, 1, 1), datetime(2001, 2, 2, 1, 1, 1))  # noqa: DTZ001 - naive on purpose: see there
 
 
+# A page of orders is looked at several times over on its way, and its times are read with it.
+@lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime | None:
     """Read an RFC 2822 or ISO 8601 time with its zone; None for anything else, a time without a zone included."""
     return _rfc2822(text) or _iso(text) or _guarded_loose(text)
@@ -38,12 +41,23 @@ def day_begins(day: date, zone: tzinfo) -> datetime:
 
 def rfc2822(at: datetime) -> str:
     """Write a time the way BigCommerce's filters take it: `Thu, 20 Apr 2017 15:32:00 +0000`."""
-    return format_datetime(at.astimezone(UTC).replace(microsecond=0))
+    return format_datetime(at.astimezone(UTC))
 
 
 def iso(at: datetime) -> str:
     """Write a time as RFC 3339 in UTC with whole seconds: `2017-04-20T15:32:00Z`."""
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def span_text(length: timedelta) -> str:
+    """Write a length of time as people say it, in its two largest units: `3 h 5 min`."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _rfc2822(text: str) -> datetime | None:

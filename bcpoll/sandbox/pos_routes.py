@@ -74,7 +74,7 @@ def _open_register(world: World, call: Call) -> Answer:
 def _products(world: World, call: Call) -> Answer:
     if "sku" not in call.params:
         return _page(world, call, world.pos.products)
-    found = pos_products.with_sku(world.pos, call.params["sku"])
+    found = [row for row in pos_products.with_sku(world.pos, call.params["sku"]) if world.pos.is_searchable(row["id"])]
     if found and world.switches.sku_lookup == "object":
         return Answer(200, {"data": found[0]})
     return Answer(200, {"data": found})

@@ -154,6 +154,8 @@ def _line(pos: Pos, line: Json, place: int, old: Json | None) -> Json:
     where = f"line_items[{place}]."
     from_text = pos.switches.number_text == "accepted"
     product = pos.wanted(pos.products, text(part(line, "product", where), "id", f"{where}product."), "product")
+    if pos.switches.inactive_product == "refused" and not product["is_active"]:
+        raise Refused(422, f"product {product['sku']!r} is not active")
     pricing, tax = part(line, "pricing", where), part(line, "tax", where)
     quantity = amount(line, "quantity", where, from_text=from_text)
     price = amount(pricing, "price", f"{where}pricing.", from_text=from_text)

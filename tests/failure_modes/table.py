@@ -50,7 +50,7 @@ MODES = (
             _guard(
                 "A write is never repeated by the transport",
                 "test_01_a_sale_twice_after_a_lost_answer",
-                "bcpoll/http.py",
+                "bcpoll/http/repeats.py",
                 "return outcome.status in _WRITE_AGAIN",
                 "return outcome.status in _WRITE_AGAIN or outcome.error is not None",
             ),
@@ -59,7 +59,7 @@ MODES = (
                 "test_01_a_sale_twice_after_a_killed_run",
                 (
                     Removal("bcpoll/apply.py", "self._intend(jobs)", "pass"),
-                    Removal("bcpoll/cycle.py", "checkpoint.settle_many(result.settlements, at=now)", "pass"),
+                    Removal("bcpoll/page.py", "checkpoint.settle_many(result.settlements, at=now)", "pass"),
                 ),
             ),
             _guard(
@@ -152,9 +152,9 @@ MODES = (
             _guard(
                 "A page that was cut short does not move the cursor",
                 "test_05_a_cursor_that_moves_over_an_error",
-                "bcpoll/cycle.py",
-                "reached is not None and result.stopped_by is None",
-                "reached is not None",
+                "bcpoll/page.py",
+                "if result.stopped_by is None and not",
+                "if not",
             ),
             _guard(
                 "What cannot be read is kept with its payload and its reason",
@@ -206,9 +206,9 @@ MODES = (
             _guard(
                 "The start is now, unless the settings say otherwise",
                 "test_07_a_first_run_that_books_the_past",
-                "bcpoll/cycle.py",
-                "start = shell.start or shell.source.server_time()\n        with_refunds",
-                "start = shell.start or shell.source.server_time() - timedelta(days=90)\n        with_refunds",
+                "bcpoll/start.py",
+                "start = shell.start or shell.source.server_time()\n    with_refunds",
+                "start = shell.start or shell.source.server_time().replace(year=2000)\n    with_refunds",
             ),
         ),
     ),
@@ -217,17 +217,17 @@ MODES = (
         "Stock that is taken out twice",
         (
             _guard(
-                "A new product starts with what the sales at hand will take out",
+                "A new product starts with what is still to be sold of it",
                 "test_08_stock_taken_out_twice",
-                "bcpoll/resolve.py",
-                " + sold.get(code_key(draft.code), 0)",
-                "",
+                "bcpoll/core/opening.py",
+                "units.get(outlet, ZERO) - count",
+                "units.get(outlet, ZERO)",
             ),
             _guard(
                 "A voided sale takes nothing out",
                 "test_08_stock_taken_out_by_a_sale_that_takes_none",
-                "bcpoll/resolve.py",
-                "if action.sale.state is SaleState.VOIDED:",
+                "bcpoll/core/sale.py",
+                "if self.state is SaleState.VOIDED:",
                 "if False:",
             ),
             _guard(
@@ -316,8 +316,8 @@ MODES = (
                 "No more units come back than were sold",
                 "test_10_more_units_back_than_were_sold",
                 "bcpoll/core/plan.py",
-                "if units.get(line.line_id, 0) + line.units > line.ordered",
-                "if False",
+                "if count > line.ordered:",
+                "if False:",
             ),
         ),
     ),
@@ -476,7 +476,7 @@ MODES = (
             _guard(
                 "A product that the store deleted is made in the POS, its stock uncounted",
                 "test_17_a_product_gone_from_the_store",
-                "bcpoll/resolve.py",
+                "bcpoll/core/opening.py",
                 "level is None or not level.tracked",
                 "not level.tracked",
             ),
@@ -497,7 +497,7 @@ MODES = (
                 "A run holds the lock of its checkpoint",
                 "test_18_two_runs_at_once",
                 "bcpoll/cli/wiring.py",
-                "stack.enter_context(run_lock(settings.checkpoint.path, command=command, now=now()))",
+                "stack.enter_context(lock)",
                 "pass",
             ),
             _guard(
@@ -523,7 +523,7 @@ MODES = (
             _guard(
                 "A refused token stops the run and sets nothing aside",
                 "test_19_a_token_that_is_refused",
-                "bcpoll/http.py",
+                "bcpoll/http/answers.py",
                 "if outcome.status in (401, 403):",
                 "if outcome.status in (403,):",
             ),
@@ -557,14 +557,14 @@ MODES = (
             _guard(
                 "A wait that is told as a date is kept",
                 "test_20_a_429_with_a_date",
-                "bcpoll/http.py",
+                "bcpoll/http/repeats.py",
                 "until = parse_time(text)",
                 "until = None",
             ),
             _guard(
                 "What one worker is told goes for all",
                 "test_20_a_429_that_only_one_worker_heeds",
-                "bcpoll/http.py",
+                "bcpoll/http/client.py",
                 "self._budget.hold(wait)",
                 "pass",
             ),
@@ -572,13 +572,13 @@ MODES = (
                 "The budget is kept before the server has to say so",
                 "test_20_a_budget_that_is_overdrawn",
                 "bcpoll/budget.py",
-                "if self._limit is None or len(self._sent) + self._unknown < self._limit:",
+                "if max(ours + most, counted) < allowed:",
                 "if True:",
             ),
             _guard(
                 "A limit that does not lift stops the run and sets nothing aside",
                 "test_20_a_429_that_does_not_lift",
-                "bcpoll/http.py",
+                "bcpoll/http/answers.py",
                 'return RetryLater(message, hint="Nothing was done.',
                 'return GiveUp(message, hint="Nothing was done.',
             ),
@@ -625,9 +625,9 @@ MODES = (
             _guard(
                 "The start is told by the store's clock",
                 "test_22_a_start_by_a_clock_that_is_ahead",
-                "bcpoll/cycle.py",
-                "start = shell.start or shell.source.server_time()\n        with_refunds",
-                "start = shell.start or shell.clock()\n        with_refunds",
+                "bcpoll/start.py",
+                "start = shell.start or shell.source.server_time()\n    with_refunds",
+                "start = shell.start or shell.clock()\n    with_refunds",
             ),
             _guard(
                 "A clock that is far off is told",
@@ -658,9 +658,9 @@ MODES = (
             _guard(
                 "Oversold stock stays as it is in the store, below zero too",
                 "test_24_oversold_stock_that_is_corrected",
-                "bcpoll/resolve.py",
-                "return level.level + ",
-                "return max(level.level, Decimal(0)) + ",
+                "bcpoll/core/opening.py",
+                "units = {rest: level.level}",
+                "units = {rest: max(level.level, ZERO)}",
             ),
             _guard(
                 "A sale that the POS refuses for want of stock is told in the POS's words",
@@ -692,8 +692,8 @@ MODES = (
             _guard(
                 "An answer that cannot be read is not taken for no orders",
                 "test_25_a_page_of_html_for_no_orders",
-                "bcpoll/http.py",
-                "raise self._unreadable(call, outcome, str(error)) from error",
+                "bcpoll/http/client.py",
+                "raise self._answers.unreadable(call, outcome, str(error)) from error",
                 "return nothing",
             ),
             _guard(

@@ -752,10 +752,10 @@ def test_20_a_429_that_only_one_worker_heeds() -> None:
     shop.order()
     shop.fails(Fault.BUSY_SECONDS, "POST", "/sales")
     client: list[Client] = []
-    others: list[float] = []
+    others: list[object] = []
 
     def sleep(seconds: float) -> None:
-        others.append(client[0]._budget._try_to_claim())
+        others.append(client[0]._budget.try_claim())
         shop.time.forward(seconds=seconds)
 
     clock = replace(shop.time.clock, sleep=sleep)
@@ -791,11 +791,10 @@ def test_20_a_budget_that_is_overdrawn() -> None:
         at[0] += seconds
 
     budget = WindowBudget(window=300, clock=Clock(monotonic=lambda: at[0], sleep=sleep))
-    budget.claim()
-    budget.note({"X-RateLimit-Limit": "3", "X-RateLimit-Remaining": "2"})
 
-    for _ in range(3):
-        budget.claim()
+    for _ in range(4):
+        with budget.request() as sent:
+            sent.headers = {"X-RateLimit-Limit": "3", "X-RateLimit-Remaining": "2"}
 
     assert sum(slept) >= 300
 

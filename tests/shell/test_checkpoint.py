@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bcpoll.checkpoint import (
+    POLL,
     BookedRefund,
     Checkpoint,
     Intent,
@@ -286,7 +287,7 @@ class TestDamage:
 
     def test_damage_below_the_schema_is_found_by_verify_and_by_reading(self, path):
         with Checkpoint.open(path, now=NOW) as checkpoint:
-            checkpoint.record([a_row(n, note="x" * 500) for n in range(1, 200)])
+            checkpoint.record([a_row(n, note="x" * 500) for n in range(1, 600)])
         pages = path.read_bytes()
         path.write_bytes(pages[: len(pages) // 2] + b"\xff" * (len(pages) - len(pages) // 2))
 
@@ -355,24 +356,27 @@ class TestMigration:
 
         with Checkpoint.open(path, now=NOW) as checkpoint:
             assert checkpoint._rows("SELECT * FROM later") == []
-            assert checkpoint._rows("PRAGMA user_version")[0][0] == 2
+            assert checkpoint._rows("PRAGMA user_version")[0][0] == len(schema.STEPS)
 
     def test_a_step_that_fails_takes_the_others_back(self, path, monkeypatch):
         Checkpoint.open(path, now=NOW).close()
-        first, *_ = schema.STEPS
-        monkeypatch.setattr(schema, "STEPS", (first, ("CREATE TABLE later (x INTEGER) STRICT",), ("CREATE nonsense",)))
+        before = schema.STEPS
+        monkeypatch.setattr(
+            schema, "STEPS", (*before, ("CREATE TABLE later (x INTEGER) STRICT",), ("CREATE nonsense",))
+        )
 
         with pytest.raises(CheckpointError, match="nonsense"):
             Checkpoint.open(path, now=NOW)
 
-        monkeypatch.setattr(schema, "STEPS", (first,))
+        monkeypatch.setattr(schema, "STEPS", before)
         with Checkpoint.open(path, now=NOW) as checkpoint:
             assert checkpoint._rows("SELECT * FROM sqlite_schema WHERE name = 'later'") == []
 
     def test_a_quicker_process_may_have_done_it(self, path, monkeypatch):
         Checkpoint.open(path, now=NOW).close()
         monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("CREATE TABLE later (x INTEGER) STRICT",)))
-        answers = iter([1, 1, 2])
+        known = len(schema.STEPS)
+        answers = iter([known - 1, known - 1, known])
         monkeypatch.setattr("bcpoll.checkpoint.file._version", lambda _: next(answers))
 
         with Checkpoint.open(path, now=NOW) as checkpoint:
@@ -745,6 +749,35 @@ class TestIntents:
 
 
 class TestReview:
+    def test_no_table_is_gone_through_for_what_a_run_asks(self, checkpoint: Checkpoint) -> None:
+        asked: list[str] = []
+        checkpoint._db.conn.set_trace_callback(asked.append)
+        set_aside(checkpoint, rejected(7))
+        checkpoint.unpaid()
+        checkpoint.due(NOW)
+        checkpoint.open_intents()
+        checkpoint.review_counts()
+        checkpoint.ledger_counts()
+        checkpoint._db.conn.set_trace_callback(None)
+
+        plans = [row["detail"] for sql in asked for row in checkpoint._rows(f"EXPLAIN QUERY PLAN {sql}")]
+        assert any("SEARCH review USING INDEX one_item_per_order" in plan for plan in plans)
+        assert [plan for plan in plans if plan in ("SCAN ledger", "SCAN intents", "SCAN review")] == []
+
+    def test_the_room_of_what_was_pruned_is_used_again(self, checkpoint: Checkpoint, path: Path) -> None:
+        def write(first: int) -> int:
+            keys = [f"sale:{number}" for number in range(first, first + 200)]
+            with checkpoint.atomic():
+                checkpoint.intend(an_intent(key, body={"request": "x" * 2500}) for key in keys)
+                checkpoint.settle_many((Settlement(key=key, state=IntentState.DONE) for key in keys), at=NOW)
+            checkpoint.prune(NOW + timedelta(days=1))
+            return checkpoint._rows("PRAGMA page_count")[0][0]
+
+        once, twice = write(0), write(200)
+
+        assert twice < once * 1.3
+        assert [(one.key, one.body) for one in checkpoint.history(1)][::399] == [("sale:0", {}), ("sale:399", {})]
+
     def test_an_item_comes_back_as_it_was(self, checkpoint):
         run = checkpoint.begin_run("run", NOW)
 
@@ -963,6 +996,16 @@ class TestReferences:
             "email:a@b.c": "c1",
         }
 
+    def test_a_customer_is_forgotten_under_every_key_that_was_linked_before(self, checkpoint):
+        checkpoint.link_customers({"customer:1": "c1", "email:a@b.c": "c1", "customer:2": "c2"}, NOW)
+        checkpoint.link_customers({"email:new@b.c": "c1"}, NOW + DAY)
+
+        assert checkpoint.forget_customer("c1", linked_before=NOW + DAY)
+        assert not checkpoint.forget_customer("c9", linked_before=NOW + DAY)
+
+        left = checkpoint.customer_ids(["customer:1", "email:a@b.c", "customer:2", "email:new@b.c"])
+        assert left == {"customer:2": "c2", "email:new@b.c": "c1"}
+
     def test_answers_are_kept_until_they_are_forgotten(self, checkpoint):
         checkpoint.cache("taxes", [], NOW)
         checkpoint.cache("taxes", [{"rate": Decimal("0.150")}], NOW + DAY)
@@ -983,14 +1026,16 @@ class TestRuns:
 
     def test_the_last_success_is_the_last_run_that_got_through(self, checkpoint):
         for outcome in (RunOutcome.DONE, RunOutcome.SET_ASIDE, RunOutcome.STOPPED, RunOutcome.FAILED):
-            run_id = checkpoint.begin_run("run", NOW)
+            run_id = checkpoint.begin_run(POLL, NOW)
             checkpoint.end_run(run_id, NOW + MINUTE, outcome, {"orders": 3}, "as it went")
+        # A run that was told what to look at says nothing of all the others.
+        checkpoint.end_run(checkpoint.begin_run("orders", NOW), NOW + DAY, RunOutcome.DONE, {})
 
         success = checkpoint.last_success()
 
         assert (success.outcome, success.ended_at) == (RunOutcome.SET_ASIDE, NOW + MINUTE)
         assert (success.counts, success.message) == ({"orders": 3}, "as it went")
-        assert [run.outcome for run in checkpoint.last_runs(2)] == [RunOutcome.FAILED, RunOutcome.STOPPED]
+        assert [run.outcome for run in checkpoint.last_passes(2)] == [RunOutcome.FAILED, RunOutcome.STOPPED]
 
     def test_a_run_that_never_began_cannot_end(self, checkpoint):
         with pytest.raises(LookupError, match="no run 5"):

@@ -623,7 +623,7 @@ class TestTheLifeOfAnOrder:
 
         shop.pass_()
 
-        assert [item.reason for item in shop.review()] == [Reason.POS_REFUSED]
+        assert [item.reason for item in shop.review()] == [Reason.PAY_BY_HAND]
         assert shop.row(order).applied.state is AppliedState.UNPAID
         shop.world.switch(edit_of_closed="works")
         shop.later()

@@ -7,13 +7,16 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bcpoll.budget import SYSTEM_CLOCK, Clock
 from bcpoll.errors import CheckpointError
-from bcpoll.lock import LockHeld, lock_path, run_lock
+from bcpoll.lock import LockHeld, backfill_lock, backfill_turn, lock_path, run_lock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -140,3 +143,108 @@ def test_a_file_system_without_locks_is_said(checkpoint, monkeypatch):
     ):
         pass
     assert "local disk" in caught.value.hint
+
+
+# --- beside a backfill ------------------------------------------------------------------------------------------------
+
+
+class StillWaiting(Exception):
+    """Somebody sleeps although nothing happens any more."""
+
+
+class Slept:
+    """A clock whose every sleep lets something happen."""
+
+    def __init__(self, *then: Callable[[], object]) -> None:
+        self._then = iter(then)
+        self.sleeps = 0
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(sleep=self._sleep)
+
+    def _sleep(self, _seconds: float) -> None:
+        self.sleeps += 1
+        then = next(self._then, None)
+        if then is None:
+            raise StillWaiting
+        then()
+
+
+def turn_of(checkpoint: Path, clock: Clock = SYSTEM_CLOCK) -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(backfill_turn(checkpoint, command="bcpoll backfill", now=NOW, clock=clock))
+    return stack
+
+
+def test_a_run_waits_for_the_page_of_a_backfill_and_then_has_its_turn(checkpoint):
+    with backfill_lock(checkpoint, command="bcpoll backfill", now=NOW):
+        page = turn_of(checkpoint)
+        slept = Slept(lambda: None, page.close)
+
+        with run_lock(checkpoint, command="bcpoll run", now=NOW, clock=slept.clock):
+            assert slept.sleeps == 2
+
+
+def test_a_backfill_lets_a_run_that_waits_go_first(checkpoint):
+    had_turn = []
+
+    def next_page() -> None:
+        page.close()
+        # As the backfill would, in a thread of its own: the run still waits here.
+        with pytest.raises(StillWaiting):
+            turn_of(checkpoint, Slept().clock)
+        had_turn.append("waited")
+
+    with backfill_lock(checkpoint, command="bcpoll backfill", now=NOW):
+        page = turn_of(checkpoint)
+        with run_lock(checkpoint, command="bcpoll run", now=NOW, clock=Slept(next_page).clock):
+            had_turn.append("run")
+
+    assert had_turn == ["waited", "run"]
+
+
+def test_a_second_run_does_not_wait_behind_the_first(checkpoint):
+    def second_run() -> None:
+        clock = Slept(*[lambda: None] * 10).clock
+        with pytest.raises(LockHeld), run_lock(checkpoint, command="bcpoll run-once", now=NOW, clock=clock):
+            pass
+        page.close()
+
+    with backfill_lock(checkpoint, command="bcpoll backfill", now=NOW):
+        page = turn_of(checkpoint)
+        with run_lock(checkpoint, command="bcpoll run", now=NOW, clock=Slept(second_run).clock):
+            pass
+
+
+def test_behind_another_run_nobody_waits_although_there_is_a_dead_backfill(checkpoint):
+    with backfill_lock(checkpoint, command="bcpoll backfill", now=NOW):
+        pass
+
+    with (
+        run_lock(checkpoint, command="bcpoll run", now=NOW),
+        pytest.raises(LockHeld),
+        run_lock(checkpoint, command="bcpoll run-once", now=NOW, clock=Slept().clock),
+    ):
+        pass
+
+
+def test_a_run_that_waits_leaves_off_where_the_backfill_has_ended_and_another_run_was_quicker(checkpoint):
+    ended = ExitStack()
+    ended.enter_context(backfill_lock(checkpoint, command="bcpoll backfill", now=NOW))
+
+    with (
+        run_lock(checkpoint, command="bcpoll run", now=NOW),
+        pytest.raises(LockHeld, match="bcpoll run"),
+        run_lock(checkpoint, command="bcpoll run-once", now=NOW, clock=Slept(ended.close).clock),
+    ):
+        pass
+
+
+def test_there_is_one_backfill_at_a_time(checkpoint):
+    with (
+        backfill_lock(checkpoint, command="bcpoll backfill", now=NOW),
+        pytest.raises(LockHeld, match="bcpoll backfill"),
+        backfill_lock(checkpoint, command="bcpoll backfill", now=NOW),
+    ):
+        pass

@@ -85,10 +85,11 @@ EXCEPTIONS = (
     _void("edited", *STYLES),
     # Tracked shops book what is not paid on account: such a sale is pending and can be voided.
     _void("cancelled_unpaid", "plain"),
-    _refused(
-        "paid_later",
-        "edit_of_closed",
-        *_NO,
+    Exempt(
+        switch="edit_of_closed",
+        positions=_NO,
+        order="paid_later",
+        reason=Reason.PAY_BY_HAND,
         why="the payments cannot be added to the sale that was booked as closed",
         styles=("plain",),
     ),

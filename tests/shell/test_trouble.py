@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from shop import ADA, Shop
+from shop import Shop
 
 from bcpoll import decide
 from bcpoll.core.rejected import Reason
@@ -60,24 +60,6 @@ def test_payloads_of_finished_orders_are_blanked_after_their_time_and_those_of_o
 
     assert [intent.body for intent in shop.checkpoint.history(fine)] == [{}]
     assert [item.payload["id"] for item in shop.review()] == [bad]
-
-
-def test_a_customer_deleted_in_the_pos_is_found_or_made_anew_with_the_next_try() -> None:
-    shop = Shop()
-    shop.order(shopper=ADA)
-    shop.pass_()
-    (customer,) = [row for row in shop.world.pos.customers if row.get("email")]
-    shop.world.pos.delete(shop.world.pos.customers, customer["id"])
-    # Until a link is a day old, a search that lags is likelier than a customer who was deleted.
-    shop.time.forward(days=2)
-    order = shop.order(shopper=ADA)
-
-    shop.pass_()
-    assert [item.reason for item in shop.review()] == [Reason.POS_REFUSED]
-    shop.later()
-
-    assert shop.states(order) == ["closed"]
-    assert shop.review() == []
 
 
 def test_a_pass_that_an_error_cuts_short_leaves_the_cursor_where_it_was() -> None:

@@ -1,0 +1,328 @@
+"""The historical pass: the orders from before the start, page by page and by id, each brought over once.
+
+Owns which orders are of the past, how far it has got, and that what they sold is put back into stock. What is done
+about an order is what a pass does (`page`). Between two pages it holds nothing, neither lock nor file, so that the
+passes of a running poller come in between; and nothing is remembered but counts and the position.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from bcpoll.apply import Planned
+from bcpoll.checkpoint import Backfill, History, RunOutcome
+from bcpoll.core.decode import Head, decode_head, order_id_of
+from bcpoll.core.money import ZERO
+from bcpoll.core.order import Json, code_key
+from bcpoll.core.sale import CreateRefund, CreateSale, SaleState
+from bcpoll.core.shop import Refunds
+from bcpoll.core.status import OrderStatus
+from bcpoll.errors import BcpollError, RetryLater, Unreachable
+from bcpoll.page import Pages
+from bcpoll.ports import OrderSource
+from bcpoll.rebuild import refuse_if_lost, take_over
+from bcpoll.recover import recover
+from bcpoll.shell import Shell
+from bcpoll.start import begin
+
+log = logging.getLogger(__name__)
+
+Turns: TypeAlias = Callable[[], AbstractContextManager[Shell]]
+"""Gives what to work with for the length of a page; in between, others may have their turn."""
+
+_KIND = "backfill"
+
+# To foresee what comes back, asking for the refunds of these will do.
+_REFUNDED = frozenset({OrderStatus.REFUNDED, OrderStatus.PARTIALLY_REFUNDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which orders of the past are brought over, and how."""
+
+    since: datetime | None = None
+    """Created from this moment on; None from the first order on."""
+    until: datetime | None = None
+    """Created before this moment, and before the start in any case."""
+    moves_stock: bool = False
+    """Whether sales of the past take their goods out of today's stock."""
+    limit: int | None = None
+    """At most so many orders."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a backfill did so far."""
+
+    counts: Counter[str]
+    total: int
+    """How many orders BigCommerce has in the window, by its own count."""
+    is_complete: bool = False
+    """Whether all of the window was seen."""
+
+    @property
+    def set_aside(self) -> int:
+        """How many orders were set aside."""
+        return self.counts["set_aside"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a backfill is about to meet, by BigCommerce's own count."""
+
+    start: datetime
+    by_status: Mapping[int, int]
+    """Orders of the window by status id, those that are in the POS already among them."""
+    registers: int
+
+    @property
+    def orders(self) -> int:
+        """How many orders there are in the window."""
+        return sum(self.by_status.values())
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a backfill would do, in sums; they grow with the years and the products, not with the orders."""
+
+    sales: Counter[int] = field(default_factory=Counter)
+    """By the year in which the orders were placed."""
+    money: dict[int, Decimal] = field(default_factory=dict)
+    """By the year in which the sale or the refund was made, what was given back taken off."""
+    voided: int = 0
+    refunds: int = 0
+    known: int = 0
+    """Orders that are in the POS already."""
+    not_imported: int = 0
+    set_aside: Counter[str] = field(default_factory=Counter)
+    """By reason."""
+    units: Counter[str] = field(default_factory=Counter)
+    """What is sold, by the code of products whose stock is counted; less what came back."""
+    new_codes: set[str] = field(default_factory=set)
+    """Products that the POS lacks."""
+
+    def add(self, planned: Planned) -> None:
+        """Add what is planned for an order."""
+        if not planned.plan.actions and planned.plan.notice is None:
+            self.not_imported += 1
+        if planned.plan.notice is not None:
+            self.set_aside[planned.plan.notice.reason] += 1
+        for action in planned.plan.actions:
+            if isinstance(action, CreateSale) and action.sale.state is SaleState.VOIDED:
+                self.voided += 1
+            elif isinstance(action, CreateSale):
+                self.sales[action.sale.date.year] += 1
+                self._add_money(action.sale.date.year, action.sale.total)
+            elif isinstance(action, CreateRefund):
+                self.refunds += 1
+                self._add_money(action.sale.date.year, action.sale.total)
+
+    def _add_money(self, year: int, amount: Decimal) -> None:
+        self.money[year] = self.money.get(year, ZERO) + amount
+
+
+def forecast(shell: Shell, scope: Scope) -> Forecast:
+    """Count the orders of a window: a request to BigCommerce and one to the POS."""
+    start = shell.checkpoint.start() or shell.start or shell.source.server_time()
+    counts = shell.source.order_counts(scope.since, _until(scope, start))
+    return Forecast(start=start, by_status=counts, registers=len(shell.pos.registers()))
+
+
+def foresee(turns: Turns, scope: Scope, tell: Callable[[int], None] = lambda looked_at: None) -> Effect:
+    """Go through all orders of a window and write none; `tell` is called with how many were looked at."""
+    effect, looked_at, walk = Effect(), 0, _Walk(scope)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        while True:
+            with turns() as shell:
+                found = walk.next_page(shell)
+                if found is None:
+                    return effect
+                _add_page(effect, shell, pool, found)
+            looked_at += found.looked_at
+            tell(looked_at)
+
+
+def _add_page(effect: Effect, shell: Shell, pool: Executor, found: "_Found") -> None:
+    pages = Pages(shell, run_id=0, pool=pool, counts=Counter())
+    pages.decider.trusts_ledger = True
+    pages.decider.history = History(backfill_id=0, neutral_before=None)
+    pages.decider.ask_refunds([order_id_of(raw) for raw in found.orders if raw.get("status_id") in _REFUNDED])
+    evaluated = pages.evaluate(found.orders)
+    effect.known += found.known
+    for planned in evaluated.planned:
+        effect.add(planned)
+    effect.set_aside.update(why.reason for _, why in evaluated.rejected)
+    moves = [move for planned in evaluated.planned for move in planned.plan.moves]
+    ids = shell.checkpoint.product_ids({code_key(move.code) for move in moves})
+    counted = shell.checkpoint.stock_tracked({one for found_ids in ids.values() for one in found_ids})
+    for move in moves:
+        found_ids = ids.get(code_key(move.code))
+        if found_ids is None:
+            effect.new_codes.add(move.code)
+        elif counted & set(found_ids):
+            effect.units[move.code] -= move.units
+
+
+def run_backfill(turns: Turns, scope: Scope, tell: Callable[[Report], None] = lambda report: None) -> Report:
+    """Bring over the orders of a window from where it was left; `tell` is called after each page.
+
+    Raises what stopped it; what was done until then is done, and what is left to put back is put back by the next run.
+    """
+    return _Run(turns, scope, tell).report()
+
+
+class _Run:
+    """One run of a backfill."""
+
+    def __init__(self, turns: Turns, scope: Scope, tell: Callable[[Report], None]) -> None:
+        self._turns = turns
+        self._scope = scope
+        self._tell = tell
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+
+    def report(self) -> Report:
+        """All pages, then what there is to report."""
+        with self._turns() as shell:
+            backfill, run_id = self._begun(shell)
+            workers = shell.workers
+        is_complete = False
+        try:
+            with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool:
+                is_complete = self._all_pages(backfill, run_id, pool)
+        except BcpollError as error:
+            outcome = RunOutcome.STOPPED if isinstance(error, RetryLater) else RunOutcome.FAILED
+            self._end(run_id, outcome, error.message)
+            raise
+        report = self._so_far(is_complete=is_complete)
+        self._end(run_id, RunOutcome.SET_ASIDE if report.set_aside else RunOutcome.DONE, "")
+        return report
+
+    def _begun(self, shell: Shell) -> tuple[Backfill, int]:
+        checkpoint, scope = shell.checkpoint, self._scope
+        refuse_if_lost(shell.source, shell.pos, checkpoint, shell.store_hash)
+        start = begin(shell)
+        backfill = checkpoint.begin_backfill(scope.since, scope.until, moves_stock=scope.moves_stock, now=shell.clock())
+        self._total = sum(shell.source.order_counts(scope.since, _until(scope, start)).values())
+        run_id = checkpoint.begin_run(_KIND, shell.clock())
+        if shell.policy.refunds is Refunds.IMPORT:
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                Pages(shell, run_id=run_id, pool=pool, counts=self._counts).refunds.read_past(scope.since, start)
+        return backfill, run_id
+
+    def _all_pages(self, backfill: Backfill, run_id: int, pool: Executor) -> bool:
+        """Carry out pages up to the end or the limit, and give whether it was the end."""
+        walk = _Walk(self._scope, after=backfill.position)
+        while walk.has_room:
+            with self._turns() as shell:
+                pages = Pages(shell, run_id=run_id, pool=pool, counts=self._counts)
+                pages.heed_stop()
+                # What a pass in between may have left, or the run before this one.
+                self._counts.update(recover(shell.pos, shell.checkpoint, now=shell.clock(), run_id=run_id))
+                found = walk.next_page(shell)
+                if found is None:
+                    pages.settle_stock()
+                    shell.checkpoint.end_backfill(backfill.id, shell.clock())
+                    return True
+                self._carry_out(shell, pages, backfill, found)
+            self._tell(self._so_far())
+        return False
+
+    def _carry_out(self, shell: Shell, pages: Pages, backfill: Backfill, found: "_Found") -> None:
+        """One page, its position with it, and what it took out of stock put back."""
+        decider, checkpoint = pages.decider, shell.checkpoint
+        before = None if backfill.moves_stock else checkpoint.start()
+        decider.history = History(backfill_id=backfill.id, neutral_before=before)
+        if decider.may_be_behind:
+            self._counts["taken_over"] += take_over(shell.pos, checkpoint, shell.store_hash, shell.clock())
+        decider.trusts_ledger = True
+        self._counts["known"] += found.known
+        self._counts["looked_at"] += found.looked_at
+        try:
+            pages.carry_out(found.orders, also=lambda: checkpoint.move_backfill(backfill.id, found.position))
+        except RetryLater as error:
+            if not isinstance(error, Unreachable):
+                # A polite stop leaves the stock as it should be; where that fails, the next run sees to it.
+                with suppress(BcpollError):
+                    pages.settle_stock()
+            raise
+        pages.settle_stock()
+
+    def _so_far(self, *, is_complete: bool = False) -> Report:
+        return Report(counts=self._counts, total=self._total, is_complete=is_complete)
+
+    def _end(self, run_id: int, outcome: RunOutcome, message: str) -> None:
+        """Note how the run ended; that this could not be noted is no reason to fail."""
+        try:
+            with self._turns() as shell:
+                shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(self._counts), message)
+        except RetryLater:
+            log.debug("run %s ended without a note", run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A page of the list: the orders to bring over, and how many others stood on it."""
+
+    orders: Sequence[Json]
+    position: int
+    """The id of the last order that was looked at."""
+    looked_at: int
+    known: int
+    """Orders that were seen before."""
+
+
+class _Walk:
+    """The list of orders by id, from a position on, and of each page those that are to be brought over."""
+
+    def __init__(self, scope: Scope, *, after: int = 0) -> None:
+        self._scope = scope
+        self._after = after
+        self._left = scope.limit
+        self._pages: Iterator[list[Json]] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the limit is not reached."""
+        return self._left is None or self._left > 0
+
+    def next_page(self, shell: Shell) -> _Found | None:
+        """The next page, None at the end. Read within the turn: what changes after it is left to the next pass."""
+        start = shell.checkpoint.start() or shell.start or shell.source.server_time()
+        if self._pages is None:
+            self._pages = _pages_of(shell.source, self._scope, start, self._after)
+        rows = next(self._pages, None) if self.has_room else None
+        return None if rows is None else self._chosen(shell, rows, start)
+
+    def _chosen(self, shell: Shell, rows: Sequence[Json], start: datetime) -> _Found:
+        """Leave out what is in the ledger as it was seen last, and what belongs to the passes."""
+        ids = {order_id_of(raw) for raw in rows} - {0}
+        seen = {order_id for order_id, row in shell.checkpoint.ledger(ids).items() if row.fingerprint}
+        watched = shell.checkpoint.watched(ids)
+        wanted = [raw for raw in rows if order_id_of(raw) not in seen | watched and _is_before(decode_head(raw), start)]
+        orders = wanted if self._left is None else wanted[: self._left]
+        if self._left is not None:
+            self._left -= len(orders)
+        is_cut = len(orders) < len(wanted)
+        last = order_id_of(orders[-1]) if is_cut else max(ids, default=0)
+        looked_at = rows if not is_cut else [raw for raw in rows if order_id_of(raw) <= last]
+        return _Found(orders=orders, position=last, looked_at=len(looked_at), known=len(seen & ids))
+
+
+def _pages_of(source: OrderSource, scope: Scope, start: datetime, after: int) -> Iterator[list[Json]]:
+    return source.created_between(scope.since, _until(scope, start), after=after)
+
+
+def _until(scope: Scope, start: datetime) -> datetime:
+    return min(scope.until or start, start)
+
+
+def _is_before(head: object, start: datetime) -> bool:
+    """Whether an order is of the past; one that cannot be read is taken for it, and set aside."""
+    return not isinstance(head, Head) or head.created_at < start

@@ -1,0 +1,132 @@
+"""One page of orders from decision to checkpoint: what a pass and a backfill have in common.
+
+Owns the order of these steps, and that a page is closed by one transaction. Which orders stand on a page, and what is
+noted once it is done, is the caller's business.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from bcpoll.apply import STOPPED, Applier, Outcome, PageResult, Planned
+from bcpoll.books import Books
+from bcpoll.core.decode import order_id_of
+from bcpoll.core.order import Json
+from bcpoll.decide import Decider, Evaluated
+from bcpoll.opening import OpeningStock
+from bcpoll.putback import StockReturner
+from bcpoll.refunds import RefundBook
+from bcpoll.resolve import Resolver
+from bcpoll.shell import Shell
+from bcpoll.stock import StockTaker
+
+
+class Pages:
+    """Carries out pages, with the pieces that this takes; `run_id` 0 is a preview, which writes nothing."""
+
+    def __init__(self, shell: Shell, *, run_id: int, pool: Executor, counts: Counter[str]) -> None:
+        self._shell = shell
+        self._run_id = run_id
+        self._pool = pool
+        self._counts = counts
+        self._made_resolver: Resolver | None = None
+        refunds_waiting: set[int] = set()
+        self.books = Books(shell, run_id=run_id, counts=counts, refunds_waiting=refunds_waiting)
+        self.refunds = RefundBook(
+            source=shell.source,
+            checkpoint=shell.checkpoint,
+            clock=shell.clock,
+            run_id=run_id,
+            set_aside=lambda rejected, raw, digest: self.books.set_aside(rejected, raw, digest, shell.clock()),
+            # A preview is no run.
+            keeps=bool(run_id),
+        )
+        self.decider = Decider(
+            shell,
+            run_id=run_id,
+            pool=pool,
+            refunds=self.refunds,
+            resolver=self._resolver,
+            counts=counts,
+            refunds_waiting=refunds_waiting,
+        )
+        self.openings = OpeningStock(
+            shell,
+            start=lambda: shell.checkpoint.start() or self.decider.start,
+            refunds_of=self.decider.refunds_of,
+        )
+
+    def evaluate(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
+        """Decide about a page and write nothing."""
+        return self.decider.evaluate(rows, again=again)
+
+    def carry_out(self, rows: Sequence[Json], *, again: bool = False, also: Callable[[], None] = lambda: None) -> None:
+        """One page from decision to checkpoint; raises what stopped it once the checkpoint is written.
+
+        `also` is done in the closing transaction of a page that was carried out to its end.
+        """
+        self._counts["read"] += len(rows)
+        evaluated = self.evaluate(rows, again=again)
+        result = self._applied(evaluated.planned)
+        checkpoint, now = self._shell.checkpoint, self._shell.clock()
+        with checkpoint.atomic():
+            checkpoint.settle_many(result.settlements, at=now)
+            self.books.keep(result.outcomes, now)
+            self.books.keep_rejected(evaluated.rejected, now)
+            checkpoint.solve(evaluated.left_alone, now)
+            cut_short = {one.planned.order_id for one in result.outcomes if not one.is_finished}
+            checkpoint.looked_at_refunds({order_id_of(raw) for raw in rows} - cut_short)
+            if result.stopped_by is None and not self._shell.stop.is_set():
+                also()
+        self._counts["customers_created"] += result.customers_created
+        self._counts["products_created"] += result.products_created
+        if result.stopped_by is not None:
+            raise result.stopped_by
+        self.heed_stop()
+
+    def settle_stock(self) -> None:
+        """Put back what sales of the past took; then take out what came back with refunds, where that is wanted."""
+        shell = self._shell
+        returner = StockReturner(pos=shell.pos, checkpoint=shell.checkpoint, clock=shell.clock, run_id=self._run_id)
+        back = returner.settle()
+        self._counts["put_back"] += back.units
+        for rejected in back.rejected:
+            self.books.set_aside(rejected, {}, rejected.detail, shell.clock())
+        taker = StockTaker(pos=shell.pos, checkpoint=shell.checkpoint, clock=shell.clock, run_id=self._run_id)
+        for taken in taker.take_out(self.heed_stop):
+            self.books.tell_taken(taken)
+
+    def heed_stop(self) -> None:
+        """Raise what ends a run that was asked to stop."""
+        if self._shell.stop.is_set():
+            raise STOPPED
+
+    def _applied(self, planned: Sequence[Planned]) -> PageResult:
+        if all(not one.plan.actions for one in planned):
+            return PageResult(outcomes=tuple(Outcome.idle(one) for one in planned))
+        shell = self._shell
+        applier = Applier(
+            pos=shell.pos,
+            checkpoint=shell.checkpoint,
+            resolver=self._resolver(),
+            pool=self._pool,
+            clock=shell.clock,
+            run_id=self._run_id,
+            when_closed=shell.when_closed,
+            stop=shell.stop,
+        )
+        return applier.apply(planned)
+
+    def _resolver(self) -> Resolver:
+        shell = self._shell
+        if self._made_resolver is None:
+            self._made_resolver = Resolver(
+                pos=shell.pos,
+                checkpoint=shell.checkpoint,
+                shop=shell.shop(),
+                openings=self.openings.of,
+                pool=self._pool,
+                clock=shell.clock,
+                run_id=self._run_id,
+            )
+        return self._made_resolver

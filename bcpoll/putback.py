@@ -1,0 +1,130 @@
+"""Putting back what sales of the past took out of the POS's stock, and taking out what their refunds put in.
+
+Owns when that is done and what is left of it; the sums are in the checkpoint, from the transaction in which the sales
+were noted until the one in which the adjustment is. So a run that dies in between leaves nothing undone: the next one,
+of whatever kind, goes on. That each adjustment is carried out once is `stock`'s business.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bcpoll.checkpoint import Checkpoint, StockOwed
+from bcpoll.core.order import Json
+from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.ports import PointOfSale
+from bcpoll.resolve import read_product_feed
+from bcpoll.stock import Adjuster, StockReason
+
+log = logging.getLogger(__name__)
+
+# By whether units are put in.
+_REASONS = {
+    True: StockReason(name="BigCommerce history, in", adds=True),
+    False: StockReason(name="BigCommerce history, out", adds=False),
+}
+
+# The most that one request may adjust.
+_AT_ONCE = 1000
+
+# There is never more than one under way.
+_TARGET = "history"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack:
+    """What was put back or taken out, in units, and what the POS refused."""
+
+    units: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+
+class StockReturner:
+    """Settles what is owed to the stock."""
+
+    def __init__(self, *, pos: PointOfSale, checkpoint: Checkpoint, clock: Callable[[], datetime], run_id: int) -> None:
+        self._pos = pos
+        self._checkpoint = checkpoint
+        self._adjuster = Adjuster(pos=pos, checkpoint=checkpoint, clock=clock, run_id=run_id)
+        self._units = 0
+        self._rejected: list[Rejected] = []
+
+    def settle(self) -> PutBack:
+        """Adjust the stock by what is owed; where an outcome is unclear, the next run goes on."""
+        if self._checkpoint.stock_owed(1) and not self._adjuster.is_unclear:
+            # Whether a product is counted may have changed since it was last heard of.
+            read_product_feed(self._pos, self._checkpoint)
+            while (owed := self._next()) and self._adjust(owed):
+                pass
+        return PutBack(units=self._units, rejected=tuple(self._rejected))
+
+    def _next(self) -> Sequence[StockOwed]:
+        """What is owed next, at one outlet and of products that are counted; nothing is owed for any other."""
+        while owed := self._checkpoint.stock_owed(_AT_ONCE):
+            at_outlet = [one for one in owed if one.outlet_id == owed[0].outlet_id]
+            counted = self._checkpoint.stock_tracked({one.product_id for one in at_outlet})
+            self._checkpoint.owe_stock(_cancelled(one for one in at_outlet if one.product_id not in counted))
+            if wanted := [one for one in at_outlet if one.product_id in counted]:
+                return wanted
+        return ()
+
+    def _adjust(self, owed: Sequence[StockOwed], *, again: bool = False) -> bool:
+        """Adjust the stock by what is owed, and give whether all of that is clear now.
+
+        One item that is refused may take the others with it: they are tried by halves, and a single one twice.
+        """
+        items = self._items(owed)
+        if items is None:
+            return False
+        result, left = self._adjuster.adjust(
+            items, target=_TARGET, settled=lambda left: self._checkpoint.owe_stock(put_back(items, left))
+        )
+        if result.is_done:
+            self._units += sum(abs(one.units) for one in put_back(items, left))
+            return True
+        if result.is_unknown:
+            return False
+        if len(owed) > 1:
+            middle = len(owed) // 2
+            return self._adjust(owed[:middle]) and self._adjust(owed[middle:])
+        if not again:
+            return self._adjust(owed, again=True)
+        self._give_up(owed[0], result.detail)
+        return True
+
+    def _items(self, owed: Sequence[StockOwed]) -> list[Json] | None:
+        """The items of an adjustment; None where it is not clear yet whether our reasons were made."""
+        reasons = {adds: self._adjuster.reason(_REASONS[adds]) for adds in {one.units > 0 for one in owed}}
+        if None in reasons.values():
+            return None
+        return [
+            {
+                "product_id": one.product_id,
+                "outlet_id": one.outlet_id,
+                "quantity": str(one.units),
+                **(reasons[one.units > 0] or {}),
+            }
+            for one in owed
+        ]
+
+    def _give_up(self, owed: StockOwed, said: str) -> None:
+        """Leave to people what the POS does not take."""
+        self._checkpoint.owe_stock(_cancelled([owed]))
+        detail = f"product {owed.product_id}: {owed.units:+} units are to be adjusted by hand; the POS said: {said}"
+        log.warning("%s", detail)
+        self._rejected.append(Rejected(order_id=0, reason=Reason.POS_REFUSED, field="stock", detail=detail))
+
+
+def put_back(items: Iterable[Json], left: Mapping[str, int]) -> list[StockOwed]:
+    """What an adjustment settles of what is owed, its signs turned; `left` of its units are as in `stock.units_in`."""
+    return [
+        StockOwed(outlet_id=str(item["outlet_id"]), product_id=product_id, units=-int(item["quantity"]))
+        for item in items
+        for product_id in [str(item["product_id"])]
+        if product_id not in left
+    ]
+
+
+def _cancelled(owed: Iterable[StockOwed]) -> list[StockOwed]:
+    return [StockOwed(outlet_id=one.outlet_id, product_id=one.product_id, units=-one.units) for one in owed]
