@@ -4,12 +4,15 @@ Owns rich. Decides nothing and reads nothing; everything to be shown is handed i
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import click
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +20,8 @@ from rich.text import Text
 from bcpoll.checkpoint import ReviewItem, ReviewState, Run
 from bcpoll.cli.words import counts_line
 from bcpoll.core.order import Json
-from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.personal import masked
+from bcpoll.core.rejected import REASONS, Reason, Rejected
 from bcpoll.core.times import iso
 
 
@@ -35,13 +39,34 @@ def show_table(
     A terminal that is too narrow for that text shows it under its row, for a column of a few letters is hard to read.
     """
     out = console()
+    _print(out, _titled(out.width, title, columns, rows, right=right, below=below))
+
+
+def _titled(
+    room: int,
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    below: str = "",
+) -> RenderableType:
+    """A table under its title, for a terminal of that width."""
     cells = [[_harmless(str(value)) for value in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
-    room = out.width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-    if below and room < min(widths[-1], _READABLE):
-        _print(out, _stacked(title, columns, cells, widths, right))
-    else:
-        _print(out, Group(Text(title, style="bold"), _table(columns, cells, right)))
+    left = room - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    if below and left < min(widths[-1], _READABLE):
+        return _stacked(title, columns, cells, widths, right)
+    return Group(Text(title, style="bold"), _table(columns, cells, right))
+
+
+def can_show(text: str) -> bool:
+    """Whether the terminal's encoding has these signs."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def show_text(text: str, *, style: str = "") -> None:
@@ -127,45 +152,59 @@ def _aligned(row: Sequence[str], columns: Sequence[str], widths: Sequence[int], 
 # --- review ----------------------------------------------------------------------------------------------------------
 
 
-def show_review(items: Sequence[ReviewItem], *, with_state: bool = False) -> None:
-    """The orders that were set aside, oldest first; `with_state` where some of them may be solved or dismissed."""
-    if not items:
+def by_reason(items: Iterable[ReviewItem]) -> Mapping[Reason, Sequence[ReviewItem]]:
+    """Orders that were set aside by reason, in the order in which they come."""
+    groups: dict[Reason, list[ReviewItem]] = {}
+    for item in items:
+        groups.setdefault(item.reason, []).append(item)
+    return groups
+
+
+def show_review(every: Sequence[ReviewItem], *, with_state: bool = False) -> None:
+    """The orders that were set aside, by reason; `with_state` where some of them may be solved or dismissed."""
+    if not every:
         click.echo("Nothing is set aside.")
-        return
-    columns = ("id", "order", *(["state"] if with_state else []), "reason", "since", "next try", "detail")
-    rows = [
-        (
-            item.id,
-            item.order_id or "?",
-            *([item.state] if with_state else []),
-            item.reason,
-            _when(item.first_at),
-            _next_try(item),
-            detail(item),
-        )
-        for item in items
-    ]
-    show_table("Set aside", columns, rows, right=("id", "order"), below="detail")
-    click.echo()
-    for hint in dict.fromkeys(f"{item.reason}: {item.hint}" for item in items if item.state is ReviewState.OPEN):
-        show_text(hint, style="dim")
+    for number, (reason, items) in enumerate(by_reason(every).items()):
+        if number:
+            click.echo()
+        columns = ("id", "order", *(["state"] if with_state else []), "since", "next try", "detail")
+        rows = [
+            (
+                item.id,
+                item.order_id or "?",
+                *([item.state] if with_state else []),
+                _when(item.first_at),
+                _next_try(item),
+                masked(detail(item)),
+            )
+            for item in items
+        ]
+        show_table(f"{reason} ({len(items)})", columns, rows, right=("id", "order"), below="detail")
+        show_text(REASONS[reason].hint, style="dim")
 
 
-def show_review_item(item: ReviewItem, payload: str) -> None:
-    """One order that was set aside, with the payload it came with."""
+def show_review_item(item: ReviewItem, detail: str) -> None:
+    """One order that was set aside: what is the matter, and what to do about it."""
     rows = [
         ("order", item.order_id or "(no id)"),
         ("reason", item.reason),
         ("where", item.field),
-        ("detail", item.detail),
-        ("what to do", item.hint),
+        ("detail", detail),
+        ("cause", REASONS[item.reason].cause),
+        ("what to do", REASONS[item.reason].remedy),
         ("state", f"{item.state}: {item.note}" if item.note else item.state),
         ("since", _when(item.first_at)),
         ("tried again", item.tries),
         ("next try", _next_try(item)),
     ]
     show_table(f"Review {item.id}", ("", ""), rows)
-    click.echo(_harmless(payload))
+
+
+def show_payload(title: str, text: str) -> None:
+    """A payload under a title of its own."""
+    click.echo()
+    show_text(title, style="bold")
+    click.echo(_harmless(text))
 
 
 # Reasons whose detail tells of a value, but not of which.
@@ -183,6 +222,18 @@ def _next_try(item: ReviewItem) -> str:
     return _when(item.next_try) or "waits for you"
 
 
+def reason_json(reason: Reason, items: Sequence[ReviewItem]) -> Json:
+    """A reason with what is set aside for it, as plain values."""
+    text = REASONS[reason]
+    return {
+        "reason": reason,
+        "count": len(items),
+        "oldest": _iso(min(item.first_at for item in items)),
+        "cause": text.cause,
+        "remedy": text.remedy,
+    }
+
+
 def review_json(item: ReviewItem) -> Json:
     """One set-aside order as plain values."""
     return {
@@ -190,7 +241,7 @@ def review_json(item: ReviewItem) -> Json:
         "order": item.order_id,
         "reason": item.reason,
         "field": item.field,
-        "detail": item.detail,
+        "detail": masked(item.detail),
         "hint": item.hint,
         "state": item.state,
         "since": iso(item.first_at),
@@ -202,13 +253,63 @@ def review_json(item: ReviewItem) -> Json:
 # --- status ----------------------------------------------------------------------------------------------------------
 
 
-def show_status(values: Mapping[str, object], runs: Sequence[Run]) -> None:
-    """Where the sync stands as pairs, then the last runs."""
-    show_table("Status", ("", ""), values.items())
-    if runs:
-        click.echo()
-        rows = [(_when(run.begun_at), _outcome(run), _did(run)) for run in runs]
-        show_table("Last runs", ("begun", "outcome", "what it did"), rows, below="what it did")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPage:
+    """All that `bcpoll status` shows: pairs of a label and a text, what was ordered when, and the last runs."""
+
+    pairs: Sequence[tuple[str, str]]
+    orders_title: str
+    orders: Sequence[Sequence[object]]
+    runs: Sequence[Run]
+
+    def within(self, width: int) -> RenderableType:
+        """The page for a terminal of that width."""
+        parts: list[RenderableType] = [_titled(width, "Status", ("", ""), self.pairs)]
+        parts += ["", self._orders(width)]
+        if self.runs:
+            rows = [(_when(run.begun_at), _outcome(run), _did(run)) for run in self.runs]
+            columns = ("begun", "outcome", "what it did")
+            parts += ["", _titled(width, "Last runs", columns, rows, below="what it did")]
+        return Group(*parts)
+
+    def _orders(self, width: int) -> RenderableType:
+        if width < _FOR_FIGURES:
+            rows = [
+                (name, f"{orders} orders of {ordered}, {sales} sales of {sold}")
+                for name, orders, ordered, sales, sold in self.orders
+            ]
+            return _titled(width, self.orders_title, ("", ""), rows)
+        numbers = ("orders", "in BigCommerce", "sales", "in the POS")
+        return _titled(width, self.orders_title, ("", *numbers), self.orders, right=numbers)
+
+
+# Where a terminal is narrower, columns of figures would be broken in the middle of a figure.
+_FOR_FIGURES = 66
+
+
+def show_status(page: StatusPage) -> None:
+    """Print where the sync stands."""
+    out = console()
+    _print(out, page.within(out.width))
+
+
+def watch_status(page: Callable[[], StatusPage], wait: Callable[[], bool]) -> None:
+    """Show the page, and anew each time that `wait` gives False, in place of what the terminal showed meanwhile."""
+    out = console()
+    with Live(page().within(out.width), console=out, screen=True, auto_refresh=False) as live:
+        while not wait():
+            live.update(page().within(out.width), refresh=True)
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = "_.:-=+*#"
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Counts as bars of one letter each, none being the lowest and the most the highest."""
+    bars = _BARS if can_show(_BARS) else _PLAIN_BARS
+    most = max(counts, default=0) or 1
+    return "".join(bars[-(-count * (len(bars) - 1) // most)] for count in counts)
 
 
 def run_json(run: Run) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.options import ORDER_ID, Options, pass_options, print_json
 
 if TYPE_CHECKING:
     from bcpoll.core.parts import MoneyCheck
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: bcpoll show 1042 --live", short_help="Show an order and its sale side by side.")
-@click.argument("order_id", type=click.IntRange(min=1), metavar="ORDER")
+@click.argument("order_id", callback=ORDER_ID, metavar="ORDER")
 @click.option("--live", is_flag=True, help="Read BigCommerce and the POS again, instead of the checkpoint alone.")
 @click.option("--personal", is_flag=True, help="Show names, addresses and messages too.")
 @pass_options

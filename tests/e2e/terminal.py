@@ -1,0 +1,66 @@
+"""A command line on a terminal of its own, and somebody who waits for words and types."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from program import LONGEST, command, environment
+
+
+class Terminal:
+    """A command line on a terminal of its own: waits for words, then types."""
+
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            command(*arguments),
+            cwd=folder,
+            env=environment(**{"COLUMNS": "100", "TERM": "dumb"} | variables),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            # A shell that started the tests in the background lets them, and what they start, ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        os.close(theirs)
+        self.text = ""
+        self._read_up_to = 0
+
+    def says(self, words: str) -> None:
+        while words not in self.text[self._read_up_to :]:
+            if not self._reads():
+                raise AssertionError(f"never said {words!r}, but {self.text!r}")
+        self._read_up_to = self.text.index(words, self._read_up_to) + len(words)
+
+    def types(self, line: str) -> None:
+        os.write(self._ours, line.encode() + b"\n")
+
+    def answers(self, given: Mapping[str, str]) -> None:
+        """Answer each question until the end: one with these words with that line, any other with Enter."""
+        while self._reads():
+            if self.text.endswith(": "):
+                question = self.text[self._read_up_to :].rpartition("\n")[2]
+                self._read_up_to = len(self.text)
+                self.types(next((line for words, line in given.items() if words in question), ""))
+
+    def _reads(self) -> bool:
+        """Read on; whether there was something, and not the end."""
+        if not select.select([self._ours], [], [], LONGEST)[0]:
+            raise AssertionError(f"hangs after {self.text!r}")
+        try:
+            read = os.read(self._ours, 65_536)
+        except OSError:
+            # How Linux tells that nobody has the other end any more.
+            return False
+        self.text += read.decode()
+        return bool(read)
+
+    def ends(self) -> int:
+        code = self.process.wait(LONGEST)
+        os.close(self._ours)
+        return code
