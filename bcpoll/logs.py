@@ -9,7 +9,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
@@ -177,7 +179,7 @@ def configure(
     """Send bcpoll's own records of this level and above to the stream, and of other packages the warnings."""
     _redactor.forget()
     _redactor.protect(secrets)
-    set_run(run)
+    _stamp.run = run
     handler = _Handler(stream)
     handler.addFilter(_redactor)
     handler.setFormatter(_FORMATTERS[_fitting(stream, environ) if fmt is LogFormat.AUTO else fmt]())
@@ -189,9 +191,44 @@ def configure(
     logging.captureWarnings(capture=True)
 
 
-def set_run(run: str) -> None:
-    """Name the run that the records from now on belong to."""
-    _stamp.run = run
+@contextmanager
+def of_run(run: str) -> Iterator[None]:
+    """Name the run that the records of this block belong to, those of other threads included."""
+    before, _stamp.run = _stamp.run, run
+    try:
+        yield
+    finally:
+        _stamp.run = before
+
+
+class _Keeper(logging.Handler):
+    """Keeps the latest lines, as they stand in a file; what it sees has been through the redactor."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=most)
+        self.addFilter(_redactor)
+        self.setFormatter(_Plain())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@contextmanager
+def kept(most: int) -> Iterator[deque[str]]:
+    """The latest lines that are logged within the block, for whoever is to be told how it went."""
+    keeper = _Keeper(most)
+    root = logging.getLogger()
+    root.addHandler(keeper)
+    try:
+        yield keeper.lines
+    finally:
+        root.removeHandler(keeper)
+
+
+def redacted(text: str) -> str:
+    """A text without secrets."""
+    return str(_redactor.redacted(text))
 
 
 def protect(secrets: Iterable[str]) -> None:

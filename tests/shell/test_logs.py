@@ -183,13 +183,14 @@ def test_warnings_of_python_become_records() -> None:
     assert "old ways" in json.loads(stream.getvalue())["message"]
 
 
-def test_the_run_may_be_named_later_and_holds_for_every_thread() -> None:
+def test_a_run_is_named_for_its_length_and_on_every_thread() -> None:
     stream = configured(LogFormat.JOURNAL)
-    logs.set_run("42")
-    thread = threading.Thread(target=log.warning, args=("hello",))
-    thread.start()
-    thread.join()
-    assert stream.getvalue() == "<4>[42] hello\n"
+    with logs.of_run("42"):
+        thread = threading.Thread(target=log.warning, args=("hello",))
+        thread.start()
+        thread.join()
+    log.warning("over")
+    assert stream.getvalue() == "<4>[42] hello\n<4>over\n"
 
 
 def test_a_record_whose_arguments_do_not_fit_is_still_shown() -> None:

@@ -1,0 +1,236 @@
+"""Telling the owner how passes go: pings around each, and messages about what is the matter.
+
+Owns what is looked at, in which order it is told, and that no failure to tell anybody is a failure of the pass. What is
+told when is decided in `core.alerts`, how it is sent is the business of `channels`.
+"""
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bcpoll.apply import STOPPED
+from bcpoll.channels import Channel, Letter, Mail, NotSent, Ping, Webhook
+from bcpoll.checkpoint import Checkpoint
+from bcpoll.config import AlertChoices
+from bcpoll.core.alerts import REMINDED_EVERY, Kind, Message, Seen, judge, messages
+from bcpoll.core.personal import masked
+from bcpoll.core.rejected import Reason
+from bcpoll.core.rhythm import WEEK, WEEKS, Silence, unusual_silence
+from bcpoll.core.times import span_text
+from bcpoll.errors import AccessRefused, BcpollError, CheckpointError, RetryLater
+from bcpoll.lock import LockHeld
+from bcpoll.logs import redacted
+
+log = logging.getLogger(__name__)
+
+# A silence of two weeks is still compared with four weeks of orders.
+_LOOKED_BACK = (WEEKS + 2) * WEEK
+
+
+def channels_of(choices: AlertChoices) -> tuple[Channel, ...]:
+    """The ways in which messages are sent."""
+    found: list[Channel] = []
+    if choices.webhook is not None:
+        found.append(Webhook(choices.webhook.get_secret_value()))
+    if choices.email_to:
+        found.append(
+            Mail(
+                host=choices.smtp_host,
+                port=choices.smtp_port,
+                user=choices.smtp_user,
+                password=choices.smtp_password.get_secret_value() if choices.smtp_password else "",
+                sender=choices.email_from or choices.email_to[0],
+                recipients=choices.email_to,
+            )
+        )
+    return tuple(found)
+
+
+def ping_of(choices: AlertChoices) -> Ping | None:
+    """The check that is pinged around each pass, if there is one."""
+    return Ping(choices.ping.get_secret_value()) if choices.ping is not None else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """Tells the owner of one shop."""
+
+    shop: str
+    """What the shop is called in messages."""
+    place: Path
+    """The checkpoint's file."""
+    opened: Callable[[], AbstractContextManager[Checkpoint]]
+    turn: Callable[[], AbstractContextManager[None]]
+    """Held while messages go out; raises RetryLater where another process is at it."""
+    channels: Sequence[Channel]
+    ping: Ping | None
+    no_success: timedelta
+    no_orders: bool
+    clock: Callable[[], datetime]
+
+    def begun(self) -> None:
+        """Say that a pass begins."""
+        if self.ping is not None:
+            with _never_mind("the start of the pass"):
+                self.ping.begun()
+
+    def ended(self, error: Exception | None, lines: Sequence[str]) -> None:
+        """Say how a pass ended: with this error or, with None, well. Raises nothing."""
+        # Somebody stopped it on purpose, and knows.
+        if error is STOPPED:
+            return
+        self._ping(error, lines)
+        if not self.channels:
+            return
+        with _never_mind("how the pass went"):
+            try:
+                with self.turn():
+                    self._tell(error)
+            except RetryLater:
+                log.debug("another process tells the owner")
+
+    def tried(self) -> dict[str, str]:
+        """Send a message over each channel, to see it work; gives what went wrong by channel, or nothing."""
+        letter = Letter(
+            subject=f"bcpoll ({self.shop}): a test",
+            text="This is how bcpoll tells when something is the matter. Nothing is.",
+            at=self.clock(),
+        )
+        sends: dict[str, Callable[[], None]] = {one.name: _sending(one, letter) for one in self.channels}
+        if self.ping is not None:
+            ping = self.ping
+            sends[ping.name] = lambda: ping.stopped("A test of bcpoll's.")
+        return {name: _outcome(send) for name, send in sends.items()}
+
+    # --- pings ---
+
+    def _ping(self, error: Exception | None, lines: Sequence[str]) -> None:
+        if self.ping is None or isinstance(error, LockHeld):
+            return
+        told = "\n".join(lines)
+        with _never_mind("the end of the pass"):
+            if error is None:
+                self.ping.got_through(told)
+            elif isinstance(error, RetryLater):
+                self.ping.stopped(told)
+            else:
+                self.ping.failed(told)
+
+    # --- messages ---
+
+    def _tell(self, error: Exception | None) -> None:
+        now = self.clock()
+        try:
+            if isinstance(error, CheckpointError):
+                raise error
+            with self.opened() as checkpoint:
+                judged = judge(self._seen(checkpoint, error, now), no_success=self.no_success, now=now)
+                for channel in self.channels:
+                    for message in messages(judged, checkpoint.told(channel.name), now):
+                        # What does not get through is not told: the next pass tries it again.
+                        if self._sent(channel, self._letter(message, now)):
+                            checkpoint.keep_told(channel.name, message, now)
+        except CheckpointError as lost:
+            self._tell_of_checkpoint(lost, now)
+        else:
+            self._checkpoint_is_well(now)
+
+    def _seen(self, checkpoint: Checkpoint, error: Exception | None, now: datetime) -> Seen:
+        success = checkpoint.last_success()
+        said = _said(error)
+        aside: dict[Reason, list[tuple[int, datetime]]] = defaultdict(list)
+        for item in checkpoint.review_items():
+            aside[item.reason].append((item.order_id, item.first_at))
+        return Seen(
+            got_through=error is None,
+            refused=said if isinstance(error, AccessRefused) else "",
+            failure=said,
+            last_success=success.ended_at if success else None,
+            first=checkpoint.made_at(),
+            set_aside=aside,
+            silence=self._silence(checkpoint, now),
+        )
+
+    def _silence(self, checkpoint: Checkpoint, now: datetime) -> Silence | None:
+        return unusual_silence(checkpoint.orders_by_hour(now - _LOOKED_BACK), now) if self.no_orders else None
+
+    def _letter(self, message: Message, now: datetime) -> Letter:
+        lasted = span_text(now - message.since)
+        word, when = {
+            Kind.BEGAN: ("", f"Since {message.since:%Y-%m-%d %H:%M} UTC."),
+            Kind.GOES_ON: ("still: ", f"For {lasted} now. You are told once a day."),
+            Kind.OVER: ("over: ", f"It took {lasted}."),
+        }[message.kind]
+        text = "\n".join(filter(None, (message.line, message.remedy, when)))
+        return Letter(subject=f"bcpoll ({self.shop}): {word}{message.matter}", text=text, at=now)
+
+    # --- without a checkpoint, what was told is told by the time of a file beside it ---
+
+    @property
+    def _mark(self) -> Path:
+        return self.place.with_name(f"{self.place.name}.lost")
+
+    def _tell_of_checkpoint(self, error: CheckpointError, now: datetime) -> None:
+        """Tell that the checkpoint cannot be used, once a day; not at all where not even that can be remembered."""
+        try:
+            told_at = self._mark.stat().st_mtime
+        except FileNotFoundError:
+            told_at = None
+        if told_at is not None and 0 <= now.timestamp() - told_at < REMINDED_EVERY.total_seconds():
+            return
+        os.close(os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600))
+        os.utime(self._mark, (now.timestamp(), now.timestamp()))
+        self._send_to_all("checkpoint", f"{_said(error)}\nUntil it is mended no order reaches the POS.", now)
+
+    def _checkpoint_is_well(self, now: datetime) -> None:
+        if self._mark.exists():
+            self._send_to_all("over: checkpoint", "The checkpoint can be used again.", now)
+            self._mark.unlink()
+
+    def _send_to_all(self, subject: str, text: str, now: datetime) -> None:
+        for channel in self.channels:
+            self._sent(channel, Letter(subject=f"bcpoll ({self.shop}): {subject}", text=text, at=now))
+
+    def _sent(self, channel: Channel, letter: Letter) -> bool:
+        try:
+            channel.send(letter)
+        except NotSent as error:
+            log.warning("alert by %s not sent: %s", channel.name, error.message)
+            return False
+        return True
+
+
+@contextmanager
+def _never_mind(what: str) -> Iterator[None]:
+    """Whoever cannot be told is no reason for a pass to fail."""
+    try:
+        yield
+    except (BcpollError, OSError) as error:
+        log.warning("nobody could be told of %s: %s", what, error)
+    except Exception:
+        log.exception("nobody could be told of %s", what)
+
+
+def _said(error: Exception | None) -> str:
+    """What an error says, for whoever reads e-mail: without secrets and without people's addresses."""
+    if error is None:
+        return ""
+    text = f"{error.message} {error.hint}" if isinstance(error, BcpollError) else f"a bug in bcpoll: {error!r}"
+    return masked(redacted(text.strip()))
+
+
+def _sending(channel: Channel, letter: Letter) -> Callable[[], None]:
+    return lambda: channel.send(letter)
+
+
+def _outcome(send: Callable[[], None]) -> str:
+    try:
+        send()
+    except NotSent as error:
+        return error.message
+    return ""

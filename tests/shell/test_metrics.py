@@ -1,0 +1,31 @@
+"""Measurements: what /healthz says."""
+
+from datetime import timedelta
+
+import pytest
+from shop import Shop
+
+from bcpoll.metrics import health
+from bcpoll.standing import standing
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(0, "200 OK"), (60, "200 OK"), (61, "503 Service Unavailable")])
+def test_health_goes_by_the_last_pass_that_got_through(minutes: int, status: str) -> None:
+    shop = Shop()
+    shop.pass_()
+    shop.time.forward(minutes=minutes)
+    now = shop.time.now()
+
+    assert health(standing(shop.checkpoint, now), HOUR, now)[0] == status
+
+
+def test_before_any_pass_there_is_no_health() -> None:
+    shop = Shop()
+    now = shop.time.now()
+
+    assert health(standing(shop.checkpoint, now), HOUR, now) == (
+        "503 Service Unavailable",
+        "no pass has got through yet\n",
+    )
