@@ -24,6 +24,8 @@ HOME = Address(
     [
         pytest.param({}, id="whole"),
         pytest.param({"street_1": "x" * 50, "street_2": "x" * 50, "city": "x" * 28}, id="as long as may be"),
+        pytest.param({"street_1": "x", "city": "y", "postcode": "1"}, id="as short as may be"),
+        pytest.param({"country_code": "NZ", "state": "x" * 35}, id="state as long as may be"),
         pytest.param({"state": " oh "}, id="state by its code"),
         pytest.param({"country_code": "NZ", "state": ""}, id="country without states"),
         pytest.param({"country_code": "CA", "state": "Quebec"}, id="Canadian province"),
@@ -83,6 +85,15 @@ def test_an_address_is_added_without_members_that_are_empty() -> None:
         "last_name": "Sample",
         "state": "Ohio",
         "state_code": "OH",
+    }
+
+
+def test_an_address_is_added_with_all_that_is_known_of_it() -> None:
+    whole = replace(HOME, company="Sample Ltd", street_2="Unit 2", phone="555 0100", email="robin@example.com")
+    assert address_body(whole) == address_body(HOME) | {
+        "company_name": "Sample Ltd",
+        "address_line_2": "Unit 2",
+        "phone": "555 0100",
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from builders import (
@@ -249,19 +249,49 @@ def test_what_was_paid_at_the_till_is_not_paid_again(taken: str | None, added: l
     assert [payment["amount"] for payment in body["payments"] if "id" not in payment] == [Decimal(x) for x in added]
 
 
+Tendered: TypeAlias = list[tuple[str, str]]
+
+
+def added_to(kept: Tendered, sale: Sale) -> Tendered:
+    """The payments that a sale is settled with beside those that it has."""
+    had = [a_paid(f"{name} {amount}", amount=amount, type={"config_id": name}) for name, amount in kept]
+    new = [one for one in settled_body(a_document(payments=had), sale)["payments"] if "id" not in one]
+    return [(one["type"]["config_id"], str(one["amount"])) for one in new]
+
+
 @pytest.mark.parametrize(
     ("kept", "added"),
     [
-        ({"pay-certificate": "12.00"}, {"pay-web": "19.90"}),
-        ({"pay-web": "5.00"}, {"pay-certificate": "12.00", "pay-web": "14.90"}),
-        ({"pay-till": "5.00", "pay-certificate": "12.00"}, {"pay-web": "14.90"}),
+        ([("pay-certificate", "12.00")], [("pay-web", "19.90")]),
+        ([("pay-web", "5.00")], [("pay-certificate", "12.00"), ("pay-web", "14.90")]),
+        ([("pay-web", "5.00"), ("pay-web", "4.00")], [("pay-certificate", "12.00"), ("pay-web", "10.90")]),
+        ([("pay-till", "5.00")], [("pay-certificate", "12.00"), ("pay-web", "14.90")]),
+        ([("pay-till", "5.00"), ("pay-certificate", "12.00")], [("pay-web", "14.90")]),
     ],
 )
-def test_a_tender_that_a_sale_has_already_is_not_asked_for_once_more(kept: Json, added: Json) -> None:
-    mixed = sale_of(an_order(MUG, gift_certificate_amount="12.0000"))
-    had = [a_paid(name, amount=amount, type={"config_id": name}) for name, amount in kept.items()]
-    new = [one for one in settled_body(a_document(payments=had), mixed)["payments"] if "id" not in one]
-    assert {one["type"]["config_id"]: str(one["amount"]) for one in new} == added
+def test_a_tender_that_a_sale_has_already_is_not_asked_for_once_more(kept: Tendered, added: Tendered) -> None:
+    assert added_to(kept, sale_of(an_order(MUG, gift_certificate_amount="12.0000"))) == added
+
+
+@pytest.mark.parametrize(
+    ("kept", "added"),
+    [
+        ([], [("pay-credit", "12.00"), ("pay-credit", "4.90"), ("pay-web", "15.00")]),
+        ([("pay-credit", "12.00")], [("pay-credit", "4.90"), ("pay-web", "15.00")]),
+        ([("pay-credit", "14.00")], [("pay-credit", "2.90"), ("pay-web", "15.00")]),
+        ([("pay-credit", "12.00"), ("pay-credit", "4.90")], [("pay-web", "15.00")]),
+    ],
+)
+def test_two_tenders_of_one_type_are_told_apart_by_what_they_come_to(kept: Tendered, added: Tendered) -> None:
+    tenders = replace(a_shop().tenders, gift_certificate_id="pay-credit")
+    order = an_order(MUG, gift_certificate_amount="12.0000", store_credit_amount="4.9000")
+    assert added_to(kept, sale_of(order, a_shop(tenders=tenders))) == added
+
+
+@pytest.mark.parametrize("amount", [None, "many"])
+def test_a_payment_of_no_amount_pays_nothing(amount: str | None) -> None:
+    body = settled_body(a_document(payments=[a_paid("payment-1", amount=amount)]), SALE)
+    assert body["payments"][1]["amount"] == Decimal("31.90")
 
 
 def test_payments_that_a_sale_has_are_kept_instead_of_doubled() -> None:
@@ -396,7 +426,7 @@ INCLUSIVE, EXCLUSIVE = a_shop(prices_exclude_tax=False), a_shop(prices_exclude_t
 
 
 def test_a_product_is_sent_whole() -> None:
-    assert product_body(DRAFT, EXCLUSIVE, "outlet-main", Decimal(12)) == {
+    assert product_body(DRAFT, EXCLUSIVE, {"outlet-main": Decimal(12)}) == {
         "name": "Mug, blue",
         "sku": "MUG-BLUE",
         "price_excluding_tax": Decimal("10.00"),
@@ -409,7 +439,7 @@ def test_a_product_is_sent_whole() -> None:
 
 
 def test_a_product_of_prices_with_tax_names_its_tax_for_all_outlets() -> None:
-    body = product_body(DRAFT, INCLUSIVE, "outlet-main", None)
+    body = product_body(DRAFT, INCLUSIVE, None)
     assert body["all_outlets_tax"] == {"tax_id": "tax-10", "is_default": False}
     assert "outlet_taxes" not in body
 
@@ -417,22 +447,22 @@ def test_a_product_of_prices_with_tax_names_its_tax_for_all_outlets() -> None:
 @pytest.mark.parametrize("shop", [INCLUSIVE, EXCLUSIVE], ids=["tax included", "tax excluded"])
 @pytest.mark.parametrize("changes", [{"tax_id": NO_TAX.id}, {"is_charge": True}], ids=["untaxed", "charge"])
 def test_an_untaxed_sale_or_a_charge_says_nothing_of_a_products_tax(shop: Shop, changes: Json) -> None:
-    body = product_body(replace(DRAFT, **changes), shop, "outlet-main", None)
+    body = product_body(replace(DRAFT, **changes), shop, None)
     assert not {"outlet_taxes", "all_outlets_tax"} & body.keys()
 
 
 def test_a_product_whose_stock_is_not_counted_starts_without_any() -> None:
-    assert "inventory" not in product_body(DRAFT, EXCLUSIVE, "outlet-main", None)
+    assert "inventory" not in product_body(DRAFT, EXCLUSIVE, None)
 
 
 def test_a_product_that_is_sold_out_starts_at_zero() -> None:
-    stock = product_body(DRAFT, EXCLUSIVE, "outlet-main", Decimal(0))["inventory"]
+    stock = product_body(DRAFT, EXCLUSIVE, {"outlet-main": Decimal(0)})["inventory"]
     assert stock == [{"outlet_id": "outlet-main", "current_amount": 0}]
 
 
 def test_a_product_without_ids_is_found_again_by_its_code() -> None:
     draft = replace(DRAFT, code="BC-SHIPPING", product_id=0, variant_id=0)
-    assert product_body(draft, EXCLUSIVE, "outlet-main", None)["source_id"] == "bigcommerce:BC-SHIPPING"
+    assert product_body(draft, EXCLUSIVE, None)["source_id"] == "bigcommerce:BC-SHIPPING"
 
 
 def test_stock_tracking_is_switched_off_by_a_change() -> None:
@@ -442,7 +472,7 @@ def test_stock_tracking_is_switched_off_by_a_change() -> None:
 @pytest.mark.parametrize(("currency", "price"), [("USD", "12.35"), ("KWD", "12.346"), ("JPY", "12")])
 def test_a_list_price_has_the_digits_of_its_currency(currency: str, price: str) -> None:
     draft = replace(DRAFT, unit_price=Decimal("12.34567"))
-    body = product_body(draft, replace(EXCLUSIVE, currency=Currency(currency)), "outlet-main", None)
+    body = product_body(draft, replace(EXCLUSIVE, currency=Currency(currency)), None)
     assert str(body["price_excluding_tax"]) == price
 
 
@@ -459,5 +489,5 @@ def test_what_came_for_nothing_has_the_catalogue_s_price(
     unit: str, catalogue: str, *, with_tax: bool, member: str, price: str
 ) -> None:
     draft = replace(DRAFT, unit_price=Decimal(unit), prices_include_tax=with_tax)
-    body = product_body(draft, EXCLUSIVE, "outlet-main", None, Decimal(catalogue))
+    body = product_body(draft, EXCLUSIVE, None, Decimal(catalogue))
     assert {name: str(value) for name, value in body.items() if name.startswith("price_")} == {member: price}

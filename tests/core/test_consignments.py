@@ -1,5 +1,6 @@
 """Lines found in every documented shape of the embedded consignments, and the question whether they are all there."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -102,6 +103,9 @@ def test_each_consignment_comes_with_its_group() -> None:
     [
         pytest.param(a_structure(shipping=[a_parcel(MUG, PEN, __warning__=WARNING)]), id="key of the consignment"),
         pytest.param(a_structure(shipping=[a_parcel(MUG, PEN, {"__warning__": WARNING})]), id="entry of the list"),
+        pytest.param(
+            [a_structure(shipping=[a_parcel(MUG, PEN, {"__warning__": WARNING})])], id="entry of the list in the array"
+        ),
         pytest.param(a_structure(shipping=[a_parcel(line_items=[MUG, PEN, "__warning__"])]), id="text in the list"),
         pytest.param(
             a_structure(shipping=[a_parcel(line_items={"0": MUG, "1": PEN, "__warning__": WARNING})]),
@@ -130,10 +134,11 @@ def test_the_warning_is_of_no_account_for_lines_read_on_their_own() -> None:
     assert lines_are_complete(order)
 
 
-def test_a_warning_deeper_than_any_known_shape_is_not_looked_for() -> None:
+@pytest.mark.parametrize("within", [lambda inner: {"deeper": inner}, lambda inner: [inner]], ids=["objects", "lists"])
+def test_a_warning_deeper_than_any_known_shape_is_not_looked_for(within: Callable[[Any], Any]) -> None:
     nested: Any = {"__warning__": WARNING}
     for _ in range(100):
-        nested = {"deeper": nested}
+        nested = within(nested)
     assert lines_are_complete(holding(a_structure(shipping=[a_parcel(MUG, PEN, extra=nested)])))
 
 
@@ -147,10 +152,23 @@ def test_the_items_total_may_be_a_number_or_a_text(items_total: Any) -> None:
     assert lines_are_complete(holding(a_structure(shipping=[a_parcel(MUG, PEN)]), items_total))
 
 
-@pytest.mark.parametrize("quantity", ["many", None, {}, Decimal("NaN"), Decimal("1e999999999"), "9" * 5000])
-def test_a_line_of_unreadable_quantity_does_not_add_up(quantity: Any) -> None:
-    odd = MUG | {"quantity": quantity}
-    assert not lines_are_complete(holding(a_structure(shipping=[a_parcel(odd, PEN)])))
+UNREADABLE = pytest.mark.parametrize(
+    "value", ["many", None, {}, Decimal("NaN"), Decimal("1e999999999"), "9" * 5000], ids=lambda value: repr(value)[:20]
+)
+
+
+@UNREADABLE
+@pytest.mark.parametrize("items_total", [3, 4, 5])
+def test_a_line_of_unreadable_quantity_does_not_add_up(value: Any, items_total: int) -> None:
+    odd = MUG | {"quantity": value}
+    assert not lines_are_complete(holding(a_structure(shipping=[a_parcel(odd, PEN)]), items_total))
+
+
+@UNREADABLE
+@pytest.mark.parametrize("quantity", [0, 1])
+def test_no_quantity_adds_up_to_an_unreadable_total(value: Any, quantity: int) -> None:
+    line = MUG | {"quantity": quantity}
+    assert not lines_are_complete(holding(a_structure(shipping=[a_parcel(line)]), value))
 
 
 @pytest.mark.parametrize(

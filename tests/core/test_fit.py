@@ -31,18 +31,20 @@ TAXES = (NO_TAX, TAX_5, TAX_10)
 
 
 @pytest.mark.parametrize(
-    ("version", "old"),
+    ("version", "now", "old"),
     [
-        ("2026-10", False),
-        ("2026-01", False),
-        ("2025-12", True),
-        ("2025-11", True),
-        ("2021-04", True),
-        ("2027-01", False),
+        ("2026-10", NOW, False),
+        ("2026-01", NOW, False),
+        ("2025-12", NOW, True),
+        ("2025-11", NOW, True),
+        ("2021-04", NOW, True),
+        ("2027-01", NOW, False),
+        ("2026-04", datetime(2027, 2, 28, tzinfo=UTC), False),
+        ("2026-04", datetime(2027, 3, 1, tzinfo=UTC), True),
     ],
 )
-def test_a_version_is_old_a_month_before_its_year_is_over(version: str, old: bool) -> None:  # noqa: FBT001
-    assert is_old_version(version, NOW) is old
+def test_a_version_is_old_a_month_before_its_year_is_over(version: str, now: datetime, old: bool) -> None:  # noqa: FBT001
+    assert is_old_version(version, now) is old
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,13 @@ def test_what_store_credit_leaves_to_pay_has_a_method() -> None:
     assert found.store_credit == 1
 
 
+def test_what_certificate_and_credit_cover_together_is_no_method() -> None:
+    found = tendered([paid_by("Card", gift_certificate_amount="6.0000", store_credit_amount="4.0000"), paid_by("")])
+
+    assert found.methods == {}
+    assert (found.gift_certificates, found.store_credit) == (1, 1)
+
+
 TYPES = ("Cash", "Card machine", "Card (web)", "PayPal", "Bank transfer", "Gift card", "Store credit", "Loyalty")
 
 
@@ -112,6 +121,19 @@ TYPES = ("Cash", "Card machine", "Card (web)", "PayPal", "Bank transfer", "Gift 
 )
 def test_a_type_is_proposed_for_a_method_by_its_kind(method: str, name: str) -> None:
     assert proposed_type(method, TYPES) == name
+
+
+@pytest.mark.parametrize(
+    ("types", "name"),
+    [
+        (("Till card", "Card machine", "Web card"), "Web card"),
+        (("Till card", "Card machine"), "Till card"),
+    ],
+)
+def test_of_several_types_of_a_kind_one_for_the_web_is_proposed_or_else_the_first(
+    types: Sequence[str], name: str
+) -> None:
+    assert proposed_type("Visa", types) == name
 
 
 @pytest.mark.parametrize(
@@ -149,6 +171,18 @@ def test_a_rate_that_the_pos_lacks_is_told_once_with_its_first_order() -> None:
     found = unknown_rates([first, second], TAXES, NO_TAX.id, a_policy())
 
     assert [(rate.percent, rate.order_id) for rate in found] == [("8.3", 7), ("13", 7)]
+
+
+def test_a_rate_is_met_to_the_smallest_unit_of_the_order_s_currency() -> None:
+    order = read(an_order(a_line(price="105", rate="0.1", tax_digits=0), default_currency_code="JPY"))
+
+    assert unknown_rates([order], TAXES, NO_TAX.id, a_policy()) == ()
+
+
+def test_no_tax_is_no_rate_however_small_the_tax() -> None:
+    order = read(an_order(a_line(price="0.10", rate="0.1")))
+
+    assert [rate.percent for rate in unknown_rates([order], (NO_TAX,), NO_TAX.id, a_policy())] == ["10"]
 
 
 def test_the_rates_of_an_order_that_does_not_add_up_are_left_out() -> None:

@@ -1,8 +1,10 @@
 """From what was applied to what is desired: the life-cycle table, its steps, edits, and the ids of sales."""
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,8 +18,11 @@ from builders import (
     a_status,
     an_order,
     desired_of,
+    numbered,
     refunded_of,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bcpoll.core.plan import (
     LIFE_CYCLE,
@@ -25,6 +30,7 @@ from bcpoll.core.plan import (
     after,
     plan,
     refund_sale_id,
+    revision_of,
     sale_id,
     taken_over,
     without_fulfillment,
@@ -44,8 +50,8 @@ from bcpoll.core.sale import (
     SettleSale,
     VoidSale,
 )
-from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment, Refunds
-from bcpoll.core.status import OrderStatus
+from bcpoll.core.shop import CancelledUnseen, Edits, Fulfillment, Policy, Refunds
+from bcpoll.core.status import Disposition, OrderStatus
 from bcpoll.core.translate import not_wanted
 
 TRACKED = a_policy(fulfillment=Fulfillment.TRACK)
@@ -114,6 +120,23 @@ def test_a_pair_of_applied_and_desired_has_its_step(state: AppliedState, desired
 def test_the_table_has_a_row_for_every_pair() -> None:
     assert set(LIFE_CYCLE) == {(state, desired) for state in AppliedState for desired in DesiredState}
     assert set(LIFE_CYCLE) == {(state, desired) for state, desired, _ in ROWS}
+
+
+REFUSED = {
+    (UNPAID, DesiredState.NOT_IMPORTED): Reason.LEFT_SALE,
+    (OPEN, DesiredState.NOT_IMPORTED): Reason.LEFT_SALE,
+    (PAID, DesiredState.NOT_IMPORTED): Reason.LEFT_SALE,
+    (OPEN, DesiredState.UNPAID): Reason.UNPAID_AGAIN,
+    (PAID, DesiredState.UNPAID): Reason.UNPAID_AGAIN,
+}
+
+
+@pytest.mark.parametrize(("state", "desired", "_step"), ROWS, ids=IDS)
+def test_only_these_pairs_are_refused_and_each_says_why(
+    state: AppliedState, desired: DesiredState, _step: Step
+) -> None:
+    notice = planned(state, desired).notice
+    assert (notice.reason if notice else None) is REFUSED.get((state, desired))
 
 
 def test_every_step_is_taken_somewhere() -> None:
@@ -195,11 +218,33 @@ def test_payments_are_added_to_the_sale_that_there_is() -> None:
 
 @pytest.mark.parametrize(
     "status",
-    [OrderStatus.DISPUTED, OrderStatus.REFUNDED, OrderStatus.PARTIALLY_REFUNDED],
+    [OrderStatus.DISPUTED, OrderStatus.PARTIALLY_REFUNDED],
     ids=lambda status: status.title,
 )
-def test_a_dispute_or_a_refund_does_not_say_that_the_goods_have_left(status: OrderStatus) -> None:
+def test_a_dispute_or_a_refund_of_a_part_does_not_say_that_the_goods_have_left(status: OrderStatus) -> None:
     desired = desired_of(an_order(**a_status(status)), policy=TRACKED)
+
+    assert planned(OPEN, desired) == Plan(order_id=1001)
+
+
+@pytest.mark.parametrize(
+    ("status", "shipped"),
+    [
+        (OrderStatus.REFUNDED, ""),
+        (OrderStatus.DISPUTED, "Fri, 02 Jan 2026 09:00:00 +0000"),
+        (OrderStatus.PARTIALLY_REFUNDED, "Fri, 02 Jan 2026 09:00:00 +0000"),
+    ],
+    ids=["all of it refunded", "disputed after it was sent", "refunded in part after it was sent"],
+)
+def test_an_order_of_which_nothing_is_left_to_send_completes_its_sale(status: OrderStatus, shipped: str) -> None:
+    desired = desired_of(an_order(**a_status(status), date_shipped=shipped), policy=TRACKED)
+
+    assert planned(OPEN, desired).actions == (FulfillSale(order_id=1001, sale_id=FIRST),)
+
+
+def test_an_order_that_was_sent_and_is_awaited_again_is_not_handed_over() -> None:
+    sent = {"date_shipped": "Fri, 02 Jan 2026 09:00:00 +0000"}
+    desired = desired_of(an_order(**a_status(OrderStatus.AWAITING_SHIPMENT), **sent))
 
     assert planned(OPEN, desired).actions == ()
 
@@ -217,7 +262,7 @@ def test_a_cancelled_order_voids_its_sale(state: AppliedState) -> None:
 def test_an_order_that_is_not_imported_any_more_leaves_its_sale_with_a_word(state: AppliedState) -> None:
     notice = planned(state, DesiredState.NOT_IMPORTED).notice
     assert notice is not None
-    assert (notice.reason, notice.order_id) == (Reason.LEFT_SALE, 1001)
+    assert (notice.reason, notice.order_id, notice.field) == (Reason.LEFT_SALE, 1001, "status_id")
     assert notice.detail == f"sale {FIRST} over 10.00"
 
 
@@ -337,6 +382,12 @@ def test_another_store_order_or_revision_has_another_id(store: str, order_id: in
     assert sale_id(store, order_id, revision) != sale_id("abc123", 1001, 1)
 
 
+@pytest.mark.parametrize(("revision", "found"), [(1, 1), (2, 2), (50, 50), (51, 0), (0, 0)])
+def test_an_id_tells_which_of_fifty_sales_of_its_order_it_is(revision: int, found: int) -> None:
+    assert revision_of(STORE, 1001, sale_id(STORE, 1001, revision).upper()) == found
+    assert revision_of(STORE, 1002, sale_id(STORE, 1001, revision)) == 0
+
+
 def test_a_sale_that_was_read_back_is_taken_over_where_its_total_fits() -> None:
     wanted = WANTED[DesiredState.PAID]
     assert wanted.sale is not None
@@ -398,6 +449,7 @@ def test_a_refund_gets_a_sale_of_its_own_once_the_order_s_stands() -> None:
     told = planned_refunds(a_return(31), a_return(32, 2))
     assert [type(action) for action in told.actions] == [CreateRefund, CreateRefund]
     assert [action.sale_id for action in told.actions] == [refund_sale_id(STORE, 31), refund_sale_id(STORE, 32)]
+    assert {action.order_id for action in told.actions} == {1001}
     assert told.notice is None
     assert all(isinstance(action, CreateRefund) and action.restocks for action in told.actions)
 
@@ -436,12 +488,14 @@ def test_refunds_that_are_ignored_are_nobody_s() -> None:
     assert (told.actions, told.notice) == ((), None)
 
 
+@pytest.mark.parametrize("mugs", [3, 2], ids=["as it was sold", "edited to what the refund leaves"])
 @pytest.mark.parametrize("status", [OrderStatus.CANCELLED, OrderStatus.DECLINED])
-def test_the_refund_of_an_order_that_is_voided_waits(status: OrderStatus) -> None:
-    told = planned_refunds(a_return(), raw=THREE_MUGS | a_status(status))
+def test_the_refund_of_an_order_that_is_voided_waits(status: OrderStatus, mugs: int) -> None:
+    raw = an_order(a_line(price="10.00", quantity=mugs), **a_status(status))
+    told = planned_refunds(a_return(), raw=raw)
     assert [type(action) for action in told.actions] == [VoidSale]
     assert told.notice is None
-    assert planned_refunds(a_return(), raw=THREE_MUGS | a_status(status), state=VOIDED).actions == ()
+    assert planned_refunds(a_return(), raw=raw, state=VOIDED).actions == ()
 
 
 def test_a_sale_whose_refunds_stand_is_not_voided() -> None:
@@ -521,6 +575,18 @@ def test_units_never_come_back_twice() -> None:
     assert told.notice.detail == "4 units of line 1 returned, 3 sold"
 
 
+def test_units_are_counted_over_all_refunds_of_an_order() -> None:
+    lines = numbered(a_line(price="10.00", quantity=3), a_line("PEN", price="1.00"))
+    returned = {31: (1, 1), 32: (1, 1), 33: (2, 1), 34: (1, 2)}
+    told = [a_refund(a_returned(line, units), total="1.00", id=number) for number, (line, units) in returned.items()]
+    desired = refunded_of(an_order(*lines, **a_status(OrderStatus.SHIPPED)), *told)
+    given = applied(PAID, content=desired.content, total=Decimal("31.00"))
+    found = plan(desired, given, store_hash=STORE, policy=a_policy(), refunded=Refunded(is_known=True))
+    assert [action.sale_id for action in found.actions] == [refund_sale_id(STORE, number) for number in (31, 32, 33)]
+    assert found.notice is not None
+    assert (found.notice.field, found.notice.detail) == ("refunds.34", "4 units of line 1 returned, 3 sold")
+
+
 def test_an_unreadable_refund_does_not_hold_up_another() -> None:
     told = planned_refunds(a_return(31, created="?"), a_return(32))
     assert [action.sale_id for action in told.actions] == [refund_sale_id(STORE, 32)]
@@ -532,6 +598,7 @@ def test_a_refund_that_changed_after_booking_is_told() -> None:
     told = planned_refunds(refunded=booked("10.00", changed=(31,)))
     assert told.notice is not None
     assert (told.notice.reason, told.notice.field) == (Reason.REFUND_CHANGED, "refunds.31")
+    assert told.notice.detail == "BigCommerce tells it otherwise than when it was booked"
 
 
 def test_a_status_of_refunded_without_a_record_is_told() -> None:
@@ -539,6 +606,56 @@ def test_a_status_of_refunded_without_a_record_is_told() -> None:
     told = planned_refunds(raw=raw)
     assert told.actions == ()
     assert told.notice is not None
-    assert told.notice.reason is Reason.REFUND_UNKNOWN
+    assert (told.notice.reason, told.notice.field) == (Reason.REFUND_UNKNOWN, "status_id")
+    assert told.notice.detail == "status Refunded, and no refund on record"
     assert planned_refunds(raw=raw, refunded=Refunded(is_known=True)).notice is None
     assert planned_refunds(raw=THREE_MUGS | a_status(OrderStatus.PARTIALLY_REFUNDED)).notice is None
+
+
+# --- chains ----------------------------------------------------------------------------------------------------------
+
+STATUSES = st.lists(st.sampled_from(OrderStatus), min_size=1, max_size=8)
+POLICIES = st.builds(
+    a_policy, fulfillment=st.sampled_from(Fulfillment), cancelled_unseen=st.sampled_from(CancelledUnseen)
+)
+
+
+def wanted_of(chain: Sequence[OrderStatus], policy: Policy) -> Desired:
+    """What is wanted at the end of a chain of statuses: once sent, the order bears the date of it."""
+    sent = any(status in (OrderStatus.SHIPPED, OrderStatus.COMPLETED) for status in chain)
+    date = {"date_shipped": "Fri, 02 Jan 2026 09:00:00 +0000"} if sent else {}
+    if policy.statuses.disposition(chain[-1]) is Disposition.NOT_IMPORTED:
+        return WANTED[DesiredState.NOT_IMPORTED]
+    return desired_of(an_order(**a_status(chain[-1]), **date), policy=policy)
+
+
+def lived(chain: Sequence[OrderStatus], steps: Iterable[int], policy: Policy) -> list[Applied]:
+    """What was applied after each look, the first at nothing; looks come after so many steps of the chain."""
+    seen = [applied(NOTHING)]
+    for step in steps:
+        wanted, now = wanted_of(chain[:step], policy), seen[-1]
+        for action in plan(wanted, now, store_hash=STORE, policy=policy).actions:
+            now = after(now, action, wanted.content)
+        seen.append(now)
+    return seen
+
+
+@given(chain=STATUSES, policy=POLICIES, chance=st.randoms(use_true_random=False))
+def test_it_does_not_matter_how_often_a_chain_of_statuses_is_looked_at(
+    chain: list[OrderStatus], policy: Policy, chance: Random
+) -> None:
+    looks = [step for step in range(1, len(chain)) if chance.random() < 0.7]
+    *before, now = lived(chain, [*looks, len(chain)], policy)
+    once = lived(chain, [len(chain)], policy)[-1]
+    wanted = wanted_of(chain, policy).state
+
+    if (before[-1].state, wanted) in REFUSED:
+        assert now == before[-1]
+    elif (now.state, once.state) == (PAID, OPEN):
+        # What was handed over is not waited for again.
+        assert PAID in {one.state for one in before}
+    elif NOTHING in (now.state, once.state):
+        # That an order was never seen before it was cancelled leaves no trace where the settings want none.
+        assert {now.state, once.state} <= {NOTHING, VOIDED}
+    else:
+        assert (now.state, now.total, now.content) == (once.state, once.total, once.content)

@@ -12,7 +12,7 @@ from bcpoll.core.money import ZERO
 from bcpoll.core.order import Json
 from bcpoll.core.plan import refund_sale_id, sale_id
 from bcpoll.core.reconcile import Case, Compared, Figures, Finding, Tally, compare
-from bcpoll.core.sale import Applied, AppliedState, DeclinedRefund, Desired, RefundSale
+from bcpoll.core.sale import Applied, AppliedState, DeclinedRefund, Desired, Item, RefundSale
 from bcpoll.core.shop import CancelledUnseen, Edits, PosSale, Unpaid
 from bcpoll.core.sold import Sold, applied_state, named_order, payments, sold, sold_items
 from bcpoll.core.status import OrderStatus
@@ -117,9 +117,42 @@ def test_a_sale_that_is_not_as_it_should_be_is_told_with_both_values(
     assert (findings(case), detail(case)) == ([finding], told)
 
 
+MUGS, SENT, BOWLS = "id of the mug", "id of shipping", "id of the bowl"
+CODES = {MUGS: "mug-blue", SENT: "bc-shipping", BOWLS: "bowl"}
+
+
+@pytest.mark.parametrize(
+    ("units", "codes", "told"),
+    [
+        pytest.param({MUGS: 2, SENT: 1}, CODES, [], id="the same"),
+        pytest.param(
+            {MUGS: 1, BOWLS: 1, SENT: 1},
+            CODES,
+            ["bowl should be 0, is 1; mug-blue should be 2, is 1"],
+            id="one of another product",
+        ),
+        pytest.param({BOWLS: 2, SENT: 1}, CODES, ["bowl should be 0, is 2; mug-blue should be 2, is 0"], id="another"),
+        pytest.param({"id of what is gone": 2, SENT: 1}, CODES, [], id="a product that was deleted"),
+        pytest.param({BOWLS: 2, SENT: 1}, {BOWLS: "bowl", SENT: "bc-shipping"}, [], id="another code by now"),
+    ],
+)
+def test_units_are_compared_product_by_product_as_far_as_the_products_are_known(
+    units: dict[str, int], codes: dict[str, str], told: list[str]
+) -> None:
+    by_product = {product: Decimal(count) for product, count in units.items()}
+    found = compared(a_case(a_sold(by_product=by_product), codes=codes)).findings
+    assert list(found) == [(Finding.WRONG_UNITS, text) for text in told]
+
+
 def test_a_total_that_the_ledger_knows_no_content_for_is_compared_all_the_same() -> None:
     case = a_case(a_sold(total=Decimal("1.00")), applied=as_applied(content="", total=Decimal(1)))
     assert detail(case) == "should be 25.00, is 1.00"
+
+
+def test_a_ledger_of_another_sale_says_nothing_of_the_content_of_this_one() -> None:
+    behind = as_applied(content="as it was before an edit")
+    sales = (a_sold(state=AppliedState.VOIDED), a_sold(sale_id=SECOND))
+    assert findings(a_case(*sales, applied=behind)) == [Finding.LEDGER]
 
 
 def test_an_edit_that_the_pass_has_not_seen_is_a_wrong_total_whatever_the_setting() -> None:
@@ -159,6 +192,30 @@ def test_a_sale_that_somebody_else_wrote_under_our_name_is_not_the_order_s() -> 
     )
 
 
+def test_every_sale_under_an_order_s_name_that_is_none_of_ours_is_told() -> None:
+    (_, doubled), (finding, told) = compared(
+        a_case(a_sold(sale_id=FOREIGN), a_sold(sale_id="theirs"), applied=None)
+    ).findings
+    assert (doubled, finding) == (f"2 live sales: {FOREIGN}, theirs", Finding.MISSING)
+    assert told == "never written" + "".join(
+        f"; sale {sale} names it, but is none of ours" for sale in (FOREIGN, "theirs")
+    )
+
+
+@pytest.mark.parametrize(
+    "sale",
+    [
+        a_sold(sale_id=FOREIGN, state=AppliedState.VOIDED),
+        a_sold(sale_id=FOREIGN, total=Decimal(-10), units=Decimal(-1)),
+        a_sold(state=AppliedState.VOIDED),
+    ],
+    ids=["voided by somebody else", "a return of somebody else", "voided by us"],
+)
+def test_a_sale_that_does_not_count_is_not_unexpected(sale: Sold) -> None:
+    voided = as_applied(state=AppliedState.VOIDED) if sale.sale_id == FIRST else None
+    assert findings(a_case(sale, wanted=not_wanted(1001), applied=voided)) == []
+
+
 def test_a_sale_for_an_order_that_is_not_imported_is_unexpected() -> None:
     assert findings(a_case(a_sold(sale_id=FOREIGN), wanted=not_wanted(1001), applied=None)) == [Finding.UNEXPECTED]
     assert findings(a_case(a_sold(), wanted=not_wanted(1001), applied=as_applied())) == [Finding.WRONG_STATE]
@@ -173,6 +230,7 @@ def test_a_sale_without_an_order_is_unexpected_while_it_counts() -> None:
     )
     assert compared(case).held.count == 1
     assert findings(a_case(a_sold(state=AppliedState.VOIDED), wanted=None)) == []
+    assert compared(a_case(a_sold(at=None), wanted=None, created_at=None)).created_at is None
 
 
 @pytest.mark.parametrize("other", [SECOND, FOREIGN], ids=["of ours", "under an id of its own"])
@@ -182,6 +240,7 @@ def test_two_live_sales_of_one_order_are_doubled(other: str) -> None:
     assert findings(case) == [Finding.DOUBLED]
     assert detail(case) == f"2 live sales: {FIRST}, {other}"
     assert (compared(case).wanted.count, compared(case).held.count) == (1, 2)
+    assert compared(case).sale_ids == (FIRST, other)
 
 
 def test_a_revision_that_was_voided_beside_the_next_one_is_as_it_should_be() -> None:
@@ -264,7 +323,16 @@ def test_a_refund_with_its_sale_is_in_both_sums() -> None:
         pytest.param((), Finding.MISSING, "refund 7 of 11", id="none"),
         pytest.param((a_refund(state=AppliedState.VOIDED),), Finding.MISSING, "refund 7 of 11", id="voided"),
         pytest.param(
-            (a_refund(total=Decimal(-10)),), Finding.WRONG_TOTAL, "refund 7 should be -11, is -10", id="another sum"
+            (a_refund(total=Decimal(-10)),),
+            Finding.WRONG_TOTAL,
+            "refund 7 should be -11.00, is -10.00",
+            id="another sum",
+        ),
+        pytest.param(
+            (a_refund(tax=Decimal(0)),), Finding.WRONG_TAX, "refund 7 should be -1.00, is 0.00", id="another tax"
+        ),
+        pytest.param(
+            (a_refund(units=Decimal(-2)),), Finding.WRONG_UNITS, "refund 7 should be -1, is -2", id="more units"
         ),
     ],
 )
@@ -321,6 +389,7 @@ def test_no_coming_pass_explains_a_double() -> None:
     case = a_case(a_sold(), a_sold(sale_id=FOREIGN), is_recent=True)
     assert findings(case) == [Finding.DOUBLED]
     assert findings(replace(case, dismissed="edited: fine")) == [Finding.DOUBLED, Finding.DISMISSED]
+    assert findings(replace(case, applied=None)) == [Finding.DOUBLED, Finding.NOT_YET]
 
 
 # --- sums ------------------------------------------------------------------------------------------------------------
@@ -328,13 +397,14 @@ def test_no_coming_pass_explains_a_double() -> None:
 
 def test_a_tally_adds_up_by_day_and_by_finding() -> None:
     tally = Tally()
-    for case, day in [(a_case(a_sold()), "1"), (a_case(applied=None), "1"), (a_case(dismissed="x", applied=None), "2")]:
+    missing = a_case(applied=None)
+    for case, day in [(a_case(a_sold()), "1"), (missing, "1"), (missing, "1"), (replace(missing, dismissed="x"), "2")]:
         tally.add(compared(case), day)
 
     one = Figures(count=1, total=Decimal(25), tax=Decimal(2), units=Decimal(3))
-    assert (tally.compared, tally.differing) == (3, 1)
-    assert tally.by_finding == {Finding.MISSING: 1, Finding.DISMISSED: 1}
-    assert tally.days == {"1": (one + one, one), "2": (Figures(), Figures())}
+    assert (tally.compared, tally.differing) == (4, 2)
+    assert tally.by_finding == {Finding.MISSING: 2, Finding.DISMISSED: 1}
+    assert tally.days == {"1": (one + one + one, one), "2": (Figures(), Figures())}
 
 
 # --- reading a sale --------------------------------------------------------------------------------------------------
@@ -381,10 +451,39 @@ def test_a_sale_is_read_in_both_shapes(document: Json) -> None:
         units=Decimal(2),
         paid=Decimal(22),
         at=AT,
+        by_product={"p": Decimal(2)},
     )
     (item,), (payment,) = sold_items(document, {"p": "MUG"}), payments(document)
-    assert (item.code, item.quantity, item.paid, item.tax) == ("MUG", 2, Decimal("22.00004"), Decimal("2.0"))
+    assert item == Item(code="MUG", name="", quantity=Decimal(2), paid=Decimal("22.00004"), tax=Decimal("2.0"))
     assert payment.type_id == "card"
+
+
+@pytest.mark.parametrize(
+    ("stated", "tax"),
+    [
+        ({"totals": {"tax": "1.99"}}, "1.99"),
+        ({"totals": {"tax": "1.99"}, "total_tax": "1.50"}, "1.99"),
+        ({"totals": {}, "total_tax": "1.99"}, "1.99"),
+        ({"totals": None, "total_tax": Decimal("1.99")}, "1.99"),
+        ({"totals": {}}, "2.00"),
+    ],
+    ids=["nested", "in both places", "flat", "as a number", "not at all"],
+)
+def test_the_tax_of_a_sale_is_what_the_pos_states_or_else_that_of_its_lines(stated: Json, tax: str) -> None:
+    assert str(sold(a_pos_sale(NESTED | stated), 2).tax) == tax
+
+
+def test_the_total_of_a_sale_is_what_the_pos_states_or_else_that_of_its_lines() -> None:
+    assert [str(sold(a_pos_sale(NESTED, total=told), 2).total) for told in (Decimal("21.494"), Decimal(0), None)] == [
+        "21.49",
+        "0.00",
+        "22.00",
+    ]
+
+
+def test_a_payment_of_no_known_type_has_none() -> None:
+    (payment,) = payments({"payments": [{"amount": 5}]})
+    assert (payment.type_id, payment.amount) == ("", 5)
 
 
 @pytest.mark.parametrize("value", [None, "", "ten", True, "9" * 60, "NaN", "1e99", []])

@@ -125,3 +125,14 @@ def test_the_sale_that_is_desired_has_what_was_ordered_beside_it() -> None:
 def test_remembered_items_are_checked_like_an_order(stated_total: str, stated_tax: str, source: str) -> None:
     check = check_items((an_item(),), Decimal(stated_total), Decimal(stated_tax), 2)
     assert (check.source, check.holds) == (source, not source)
+
+
+@pytest.mark.parametrize(
+    ("digits", "told"),
+    [
+        (2, "order total 12.00 (tax 1.00), parts add up to 10.80 (tax 0.80), difference 1.20 in total"),
+        (3, "order total 12.000 (tax 1.000), parts add up to 10.800 (tax 0.800), difference 1.200 in total"),
+    ],
+)
+def test_remembered_items_that_do_not_add_up_are_told_with_both_sums(digits: int, told: str) -> None:
+    assert str(check_items((an_item(),), Decimal(12), Decimal(1), digits)) == told

@@ -143,14 +143,15 @@ def test_a_status_that_says_paid_does_not_make_up_for_what_a_gateway_lacks() -> 
 
 def test_more_than_the_total_is_set_aside_with_both_sums() -> None:
     rejected = refused(fifty(**AWAITING), a_transaction("30.00"), a_transaction("20.01"))
-    assert (rejected.reason, rejected.field) == (Reason.OVERPAID, "transactions")
+    assert (rejected.order_id, rejected.reason, rejected.field) == (1001, Reason.OVERPAID, "transactions")
     assert rejected.detail == "payments of 50.01 for an order of 50.00"
     assert "transactions" in rejected.hint
 
 
 def test_money_of_another_currency_is_set_aside() -> None:
     rejected = refused(fifty(**AWAITING), a_transaction("50.00", currency="EUR"))
-    assert (rejected.reason, rejected.detail) == (Reason.FOREIGN_CURRENCY, "paid in EUR, the order is in USD")
+    assert (rejected.order_id, rejected.reason, rejected.field) == (1001, Reason.FOREIGN_CURRENCY, "transactions")
+    assert rejected.detail == "paid in EUR, the order is in USD"
 
 
 def test_money_without_a_currency_is_the_order_s() -> None:
@@ -193,6 +194,11 @@ def test_an_order_of_nothing_that_is_paid_has_no_payments() -> None:
     assert (desired.state, sale(desired).payments) == (DesiredState.PAID, ())
 
 
+def test_an_order_of_nothing_that_awaits_its_payment_is_not_paid_by_a_promise() -> None:
+    order = an_order(a_line(price="0"), **AWAITING)
+    assert of(order, a_transaction("0", "authorization")).state is DesiredState.UNPAID
+
+
 # --- certificates and credit -----------------------------------------------------------------------------------------
 
 
@@ -203,22 +209,41 @@ def test_a_certificate_that_covers_all_pays_an_order_that_awaits_its_payment() -
     assert paid(sale(desired).payments) == {"pay-certificate": "50.00"}
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_store_credit_counts_whether_transactions_tell_of_it_or_not(*, recorded: bool) -> None:
-    order = fifty(store_credit_amount="20.0000")
-    credit = [a_transaction("20.00", method="store_credit")] if recorded else []
-    desired = of(order, a_transaction("30.00"), *credit)
+RECORDED = pytest.mark.parametrize("recorded", [True, False], ids=["told", "not told"])
+REDEEMED = pytest.mark.parametrize(
+    ("method", "type_id"), [("store_credit", "pay-credit"), ("gift_certificate", "pay-certificate")]
+)
+
+
+@RECORDED
+@REDEEMED
+def test_what_was_redeemed_counts_whether_transactions_tell_of_it_or_not(
+    method: str, type_id: str, *, recorded: bool
+) -> None:
+    order = fifty(**{f"{method}_amount": "20.0000"})
+    redeemed = [a_transaction("20.00", method=method)] if recorded else []
+    desired = of(order, a_transaction("30.00"), *redeemed)
     assert (desired.state, desired.notes) == (DesiredState.PAID, ())
-    assert paid(sale(desired).payments) == {"pay-credit": "20.00", "pay-web": "30.00"}
+    assert paid(sale(desired).payments) == {type_id: "20.00", "pay-web": "30.00"}
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_store_credit_beside_an_authorization_is_a_part_of_the_payment(*, recorded: bool) -> None:
-    order = fifty(**AUTHORIZED, store_credit_amount="20.0000")
-    credit = [a_transaction("20.00", method="store_credit")] if recorded else []
-    desired = of(order, a_transaction("30.00", "authorization"), *credit, policy=ON_ACCOUNT)
+@RECORDED
+@REDEEMED
+def test_what_was_redeemed_beside_an_authorization_is_a_part_of_the_payment(
+    method: str, type_id: str, *, recorded: bool
+) -> None:
+    order = fifty(**AUTHORIZED, **{f"{method}_amount": "20.0000"})
+    redeemed = [a_transaction("20.00", method=method)] if recorded else []
+    desired = of(order, a_transaction("30.00", "authorization"), *redeemed, policy=ON_ACCOUNT)
     assert desired.state is DesiredState.UNPAID
-    assert paid(sale(desired).payments) == {"pay-credit": "20.00"}
+    assert paid(sale(desired).payments) == {type_id: "20.00"}
+
+
+@REDEEMED
+def test_what_transactions_tell_was_redeemed_counts_where_they_do_not_come_to_all(method: str, type_id: str) -> None:
+    order = fifty(**AUTHORIZED, **{f"{method}_amount": "20.0000"})
+    told = (a_transaction("30.00", "authorization"), a_transaction("15.00", method=method))
+    assert paid(sale(of(order, *told, policy=ON_ACCOUNT)).payments) == {type_id: "15.00"}
 
 
 def test_where_the_order_states_other_credit_than_its_transactions_those_count_and_it_is_said() -> None:

@@ -1,6 +1,7 @@
 """Times as both APIs write them, in and out."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONE
         pytest.param("Thu, 20 Apr 2017 15:32:00 +0000", id="rfc 2822 in UTC, as orders have it"),
         pytest.param("Thu, 20 Apr 2017 11:32:00 -0400", id="rfc 2822 with an offset"),
         pytest.param("20 Apr 2017 15:32:00 GMT", id="rfc 2822 without a weekday"),
+        pytest.param("Thu, 20 Apr 2017 10:32:00 EST", id="rfc 2822 with a zone by its old name"),
         pytest.param("Thu, 20 Apr 2017 15:32:00 -0000", id="rfc 2822 of an unknown place"),
         pytest.param("2017-04-20T11:32:00.000-04:00", id="iso 8601 with an offset"),
         pytest.param("2017-04-20T15:32:00Z", id="iso 8601 with Z"),
@@ -64,14 +66,27 @@ def test_what_is_not_a_whole_time_with_a_zone_is_refused(text: str) -> None:
     assert parse_time(text) is None
 
 
-def test_the_zone_of_the_host_completes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def in_auckland(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     time.tzset()
-    try:
-        assert parse_time("Thu,20 Apr 2017 15:32:00 NZST") is None
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_auckland")
+def test_the_zone_of_the_host_completes_no_time() -> None:
+    assert parse_time("Thu,20 Apr 2017 15:32:00 NZST") is None
+
+
+@pytest.mark.usefixtures("in_auckland")
+def test_the_zone_of_the_host_is_in_no_time_that_is_read_or_written() -> None:
+    read = parse_time("Fri, 21 Apr 2017 15:32:00 +0000")
+    assert read is not None
+    assert read.utcoffset() == timedelta(0)
+    assert (iso(MOMENT), rfc2822(MOMENT)) == ("2017-04-20T15:32:00Z", "Thu, 20 Apr 2017 15:32:00 +0000")
+    assert day_begins(date(2026, 11, 30), ZoneInfo("America/Chicago")).utcoffset() == timedelta(0)
 
 
 PIECES = ["Wed,", "04", "Apr", "2018", "10:00:00", "+0000", "-04", "T", "Z", "EST", ",", ":", ".", "-", "W", "9" * 40]

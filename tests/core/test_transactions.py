@@ -237,6 +237,11 @@ def test_an_agreement_to_pay_by_hand_is_a_promise_that_the_status_keeps() -> Non
     assert (found.promise, found.leaves_rest_to_status) == (("Pay in Store", "instore"), True)
 
 
+def test_a_promise_to_pay_by_hand_what_a_gateway_left_open_is_kept_by_the_status() -> None:
+    found = received_of(a_transaction("5.00"), a_transaction("20.00", "pending", **OFFLINE))
+    assert (found.promise, found.leaves_rest_to_status) == (("Pay in Store", "instore"), True)
+
+
 def test_a_promise_that_brought_money_is_one_no_more() -> None:
     found = received_of(
         a_transaction("25.00", "pending", **OFFLINE),

@@ -95,6 +95,7 @@ def test_an_archived_order_keeps_its_sale() -> None:
 
 def test_of_an_order_that_is_not_wanted_the_pos_holds_nothing() -> None:
     desired = not_wanted(1001)
+    assert desired.order_id == 1001
     assert (desired.state, desired.sale, desired.products) == (DesiredState.NOT_IMPORTED, None, ())
 
 
@@ -392,7 +393,7 @@ def test_a_total_that_is_what_was_left_to_pay_is_read_so() -> None:
 
 def test_credit_beyond_the_total_is_refused() -> None:
     rejected = rejected_of(an_order(gift_certificate_amount="6.0000", store_credit_amount="5.0000"))
-    assert (rejected.reason, rejected.field) == (Reason.TOTALS_DIFFER, "store_credit_amount")
+    assert (rejected.order_id, rejected.reason, rejected.field) == (1001, Reason.TOTALS_DIFFER, "store_credit_amount")
     assert rejected.detail == "credit of 11.0000 exceeds the total 10.00"
 
 
@@ -490,6 +491,7 @@ def test_a_customer_goes_by_its_number() -> None:
     buyer = sale_of(an_order(customer_id=42)).buyer
     assert buyer is not None
     assert (buyer.key, buyer.code, buyer.email) == ("customer:42", "BC-42", "robin@example.com")
+    assert buyer.address == read(an_order()).billing
 
 
 def test_a_guest_goes_by_the_e_mail_address_in_lower_case() -> None:
@@ -692,6 +694,7 @@ AWAITING = [
     OrderStatus.AWAITING_FULFILLMENT,
     OrderStatus.MANUAL_VERIFICATION_REQUIRED,
 ]
+SILENT = [OrderStatus.DISPUTED, OrderStatus.PARTIALLY_REFUNDED]
 PICKUP = an_order(COLLECTED, consignments=a_structure(pickups=[a_pickup(COLLECTED)]))
 
 
@@ -731,7 +734,14 @@ def test_all_that_is_fulfilled_of_an_order_goes_the_same_way() -> None:
 @pytest.mark.parametrize("status", OrderStatus, ids=lambda status: status.title)
 def test_only_what_waits_to_be_sent_is_open(status: OrderStatus) -> None:
     desired = desired_of(an_order(**a_status(status)), policy=TRACKED)
-    assert (desired.state is DesiredState.OPEN) is (status in AWAITING)
+    assert (desired.state is DesiredState.OPEN) is (status in [*AWAITING, *SILENT])
+
+
+@pytest.mark.parametrize("status", SILENT, ids=lambda status: status.title)
+def test_where_the_status_does_not_say_so_the_date_tells_that_all_was_sent(status: OrderStatus) -> None:
+    sent = {"date_shipped": "Fri, 02 Jan 2026 09:00:00 +0000"}
+    desired = desired_of(an_order(**a_status(status), **sent), policy=TRACKED)
+    assert (desired.state, desired.is_handed_over) == (DesiredState.PAID, True)
 
 
 @pytest.mark.parametrize(
