@@ -59,6 +59,9 @@ _STORE = "store_v2_information_read_only"
 
 _Params: TypeAlias = Mapping[str, str | int]
 
+_Bounds: TypeAlias = tuple[datetime | None, datetime]
+"""The first and the last moment that were asked for; None from the beginning on."""
+
 
 def connect(
     api_url: str, access_token: str, *, workers: int = 4, patience: Patience = PATIENCE, clock: Clock = SYSTEM_CLOCK
@@ -100,14 +103,26 @@ class BigCommerce:
         """
         return _Walk(self, since, self._page_size).pages()
 
-    def created_between(self, since: datetime, until: datetime) -> Iterator[list[Json]]:
+    def order_counts(self, since: datetime | None, until: datetime) -> Mapping[int, int]:
+        """How many orders were created within these bounds, by status id (GET /v2/orders/count)."""
+        least = {"min_date_created": rfc2822(since)} if since else {}
+        asked = least | {"max_date_created": rfc2822(until)}
+        path = f"{self._v2}/orders/count"
+        answer = self._client.get(path, asked, scope=_ORDERS)
+        if not is_row(answer):
+            raise WrongAnswer("/v2/orders/count: no object")
+        rows = rows_of(answer.get("statuses"), "/v2/orders/count")
+        return {whole_id_of(row, "/v2/orders/count"): whole_of(row, "count") or 0 for row in rows}
+
+    def created_between(self, since: datetime | None, until: datetime, *, after: int = 0) -> Iterator[list[Json]]:
         """Pages of raw orders created at or after `since` and before `until`, ascending by id, each order once.
 
-        Goes on from the last id, which never changes, so that nothing is skipped while orders are edited. A second
-        more is asked for on either side, because it is not documented whether the bounds include their own second.
+        Begins behind the id `after` and goes on from the last id, which never changes, so that nothing is skipped while
+        orders are edited. A second more is asked for on either side, because it is not documented whether the bounds
+        include their own second.
         """
-        bounds = (since.replace(microsecond=0) - _SECOND, until + _SECOND)
-        last, size = 0, self._page_size
+        bounds = (since.replace(microsecond=0) - _SECOND if since else None, until + _SECOND)
+        last, size = after, self._page_size
         while True:
             rows, size = self._created_page(bounds, last, size)
             fresh = [row for row in rows if whole_id_of(row, "/v2/orders") > last]
@@ -119,10 +134,11 @@ class BigCommerce:
                 return
             last = max(whole_id_of(row, "/v2/orders") for row in fresh)
 
-    def _created_page(self, bounds: tuple[datetime, datetime], last: int, size: int) -> tuple[list[Json], int]:
+    def _created_page(self, bounds: _Bounds, last: int, size: int) -> tuple[list[Json], int]:
         """A page with the size it was read in: smaller where the server breaks down over a long one."""
         since, until = bounds
-        params = {"min_date_created": rfc2822(since), "max_date_created": rfc2822(until), "sort": "id:asc"}
+        least = {"min_date_created": rfc2822(since)} if since else {}
+        params = {**least, "max_date_created": rfc2822(until), "sort": "id:asc"}
         after = {"min_id": last} if last else {}
         path = f"{self._v2}/orders"
         while True:
@@ -185,14 +201,14 @@ class BigCommerce:
 
     def _refunds(self, filters: _Params) -> Iterator[list[Json]]:
         """Pages of refunds until a short one: the list tells neither its length nor a next page."""
-        seen: set[str] = set()
+        seen: set[bytes] = set()
         page = 1
         while True:
             params = {**filters, "limit": _PAGE, "page": page}
             answer = self._client.get(self._v3 + _REFUNDS, params, scope=_ORDERS, nothing={"data": []})
             if not is_row(answer):
                 raise WrongAnswer(f"{_REFUNDS}: no object")
-            rows = {write_json(row): row for row in rows_of(answer.get("data"), _REFUNDS)}
+            rows = {_digest(row): row for row in rows_of(answer.get("data"), _REFUNDS)}
             fresh = [row for key, row in rows.items() if key not in seen]
             seen |= rows.keys()
             if fresh:
@@ -222,23 +238,33 @@ class BigCommerce:
         return at if at is None or now is None or at <= now + STORE_CLOCKS_APART else None
 
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
-        """The ids of all orders in a status, ascending. Goes on from the last id, so that nothing is skipped."""
+        """The ids of all orders in a status, ascending."""
+        for rows in self._with_status(status_id, {}):
+            yield from map(order_id_of, rows)
+
+    def orders_with_status(self, status_id: int) -> Iterator[list[Json]]:
+        """Pages of raw orders in a status, ascending by id, with what belongs to them."""
+        return self._with_status(status_id, _ORDER_PARTS)
+
+    def _with_status(self, status_id: int, parts: _Params) -> Iterator[list[Json]]:
+        """Pages of orders in a status. Goes on from the last id, so that nothing is skipped."""
         path = f"{self._v2}/orders"
         last = 0
         while True:
-            params: dict[str, str | int] = {"status_id": status_id, "sort": "id:asc", "limit": self._page_size}
-            asked = params | ({"min_id": last} if last else {})
+            after = {"min_id": last} if last else {}
+            asked = {"status_id": status_id, "sort": "id:asc", "limit": self._page_size, **after, **parts}
             answer = self._client.get(path, asked, scope=_ORDERS, loosely=True, nothing=[])
             rows = rows_of(answer, path)
             if any(whole_of(row, "status_id") not in (status_id, None) for row in rows):
                 raise WrongAnswer(f"{path}: status_id={status_id} was ignored")
             # `min_id` may include the id it names or not: it is asked for again and left out here, as is an order
             # without a number that can be read.
-            fresh = [number for row in rows if (number := order_id_of(row)) > last]
-            yield from fresh
+            fresh = [row for row in rows if order_id_of(row) > last]
+            if fresh:
+                yield fresh
             if not fresh or len(rows) < min(self._page_size, _DEFAULT_PAGE):
                 return
-            last = max(fresh)
+            last = max(map(order_id_of, fresh))
 
     def newest_order_ids(self, count: int) -> tuple[int, ...]:
         """The ids of the newest orders, at most so many, newest first."""
@@ -303,19 +329,26 @@ def _groups(ids: Collection[int]) -> list[list[int]]:
     return [every[start : start + _IDS_PER_REQUEST] for start in range(0, len(every), _IDS_PER_REQUEST)]
 
 
+def _digest(row: Json) -> bytes:
+    """What tells a row from all others, at a fixed length: of some lists, those of all rows are remembered."""
+    return sha256(write_json(row).encode()).digest()
+
+
 def _made_at(refund: Json) -> datetime | None:
     return parse_time(text_of(refund, "created"))
 
 
-def _check_created(rows: list[Json], bounds: tuple[datetime, datetime]) -> None:
+def _check_created(rows: list[Json], bounds: _Bounds) -> None:
     """Raise WrongAnswer where a page does not keep to the filter or the order that were asked for."""
     since, until = bounds
     ids = [whole_id_of(row, "/v2/orders") for row in rows]
     if any(later <= earlier for earlier, later in pairwise(ids)):
         raise WrongAnswer("/v2/orders: sort=id:asc was ignored")
-    stray = next((at for row in rows if (at := _created_at(row)) is not None and not since <= at <= until), None)
+    stray = next((at for row in rows if (at := _created_at(row)) is not None and not _is_in(at, bounds)), None)
     if stray is not None:
-        message = f"/v2/orders: a filter was ignored: asked for {rfc2822(since)} to {rfc2822(until)}"
+        message = (
+            f"/v2/orders: a filter was ignored: asked for {rfc2822(since) if since else 'all'} to {rfc2822(until)}"
+        )
         raise WrongAnswer(f"{message}, got {rfc2822(stray)}", hint="Nothing was taken over from this answer.")
 
 
@@ -323,9 +356,14 @@ def _created_at(row: Json) -> datetime | None:
     return parse_time(text_of(row, "date_created"))
 
 
-def _is_within(at: datetime | None, since: datetime, until: datetime) -> bool:
+def _is_in(at: datetime, bounds: _Bounds) -> bool:
+    since, until = bounds
+    return (since is None or since <= at) and at <= until
+
+
+def _is_within(at: datetime | None, since: datetime | None, until: datetime) -> bool:
     """Whether an order is asked for; one whose time cannot be read is: it must not go unseen."""
-    return at is None or since <= at < until
+    return at is None or ((since is None or since <= at) and at < until)
 
 
 def _stock_of(product: Json) -> dict[tuple[int, int], StockLevel]:
@@ -419,7 +457,7 @@ class _Walk:
         """Rows not given before. One whose time cannot be read is given too: `decode` sets it aside."""
         fresh = []
         for row, at in zip(rows, times, strict=True):
-            key = sha256(write_json(row).encode()).digest()
+            key = _digest(row)
             if at is not None and at <= self.asked + _SECOND:
                 self.crowd.append(key)
             if key in self.seen or (at is not None and at < self.since):

@@ -9,10 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bcpoll.apply import Planned
+from bcpoll.apply import Planned, is_neutral
+from bcpoll.config import WhenClosed
 from bcpoll.core.addresses import address_body
-from bcpoll.core.bodies import customer_body, product_body, sale_body, settled_body, untracked_body, voided_body
+from bcpoll.core.bodies import (
+    adjustments_body,
+    customer_body,
+    open_register_body,
+    product_body,
+    reason_body,
+    sale_body,
+    settled_body,
+    untracked_body,
+    voided_body,
+)
 from bcpoll.core.money import ZERO, round_money
+from bcpoll.core.opening import Opening
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import (
     Action,
@@ -25,13 +37,15 @@ from bcpoll.core.sale import (
     SaleState,
     SettleSale,
     VoidSale,
+    moves_of,
 )
 from bcpoll.core.shop import PosSale
 from bcpoll.core.sold import sold_items
 from bcpoll.cycle import Preview
-from bcpoll.resolve import Resolver, catalogue_price, opening_stock, sold_units
+from bcpoll.resolve import OpeningsOf, Resolver
 from bcpoll.send import find_address
 from bcpoll.shell import Shell
+from bcpoll.stock import REFUND, items_taking_out, known_reason, own_reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +80,8 @@ class Effect:
     """By payment type, as an id."""
     stock: Mapping[str, Decimal]
     """Units by product code, of products whose stock is counted; new ones begin with `NewProduct.opening`."""
+    moves: Mapping[str, Mapping[str, Decimal]]
+    """The same by the sale that a write is about."""
     customers: Mapping[str, str]
     """New customers: the customer code of each, by buyer."""
     linked: int
@@ -79,20 +95,21 @@ def foresee(shell: Shell, preview: Preview) -> Effect:
     with ThreadPoolExecutor(max_workers=1) as pool:
         resolver = Resolver(
             pos=shell.pos,
-            source=shell.source,
             checkpoint=shell.checkpoint,
             shop=shell.shop(),
+            openings=preview.openings,
             pool=pool,
             clock=shell.clock,
             run_id=0,
         )
-        return _Foresight(shell, resolver, [one for one in preview.planned if one.plan.actions]).effect()
+        planned = [one for one in preview.planned if one.plan.actions]
+        return _Foresight(shell, resolver, planned, preview.openings).effect()
 
 
 class _Foresight:
     """Plans, with all that was looked up for them."""
 
-    def __init__(self, shell: Shell, resolver: Resolver, planned: Sequence[Planned]) -> None:
+    def __init__(self, shell: Shell, resolver: Resolver, planned: Sequence[Planned], openings: OpeningsOf) -> None:
         self._shell = shell
         self._planned = planned
         self._actions: list[Action] = [action for one in planned for action in one.plan.actions]
@@ -107,11 +124,8 @@ class _Foresight:
             if isinstance(action, VoidSale | SettleSale)
         }
         missing = [draft for key, draft in self._drafts.items() if key not in self._products]
-        ids = {draft.product_id for draft in missing if draft.product_id}
-        stock = shell.source.stock(ids) if ids else {}
-        sold = sold_units(self._creations)
-        self._new = [(draft, opening_stock(draft, stock, sold)) for draft in missing]
-        self._prices = {draft.code: catalogue_price(draft, stock) for draft in missing}
+        found = openings(missing, {one.order_id: one.moves for one in planned}) if missing else {}
+        self._new = [(draft, found[code_key(draft.code)]) for draft in missing]
 
     def effect(self) -> Effect:
         """The sums and the requests."""
@@ -121,9 +135,10 @@ class _Foresight:
             tax=self._tax(),
             payments=self._payments(),
             stock=self._stock(),
+            moves=self._moves(),
             customers={key: buyer.code for key, buyer in self._buyers.items() if key not in self._customers},
             linked=len(self._customers),
-            products=tuple(NewProduct(code=one.code, name=one.name, opening=opening) for one, opening in self._new),
+            products=tuple(NewProduct(code=one.code, name=one.name, opening=new.units) for one, new in self._new),
             requests=tuple(self._requests()),
         )
 
@@ -163,35 +178,39 @@ class _Foresight:
         return found
 
     def _stock(self) -> dict[str, Decimal]:
-        """What is sold and what comes back, under the codes of the orders or, of old sales, those of the POS."""
+        """What all writes together do to the stock."""
+        units: dict[str, Decimal] = {}
+        for moved in self._moves().values():
+            for code, count in moved.items():
+                units[code] = units.get(code, ZERO) + count
+        return {code: count for code, count in sorted(units.items()) if count}
+
+    def _moves(self) -> dict[str, dict[str, Decimal]]:
+        """What each write does to the stock, by the sale it is about: what is sold and what comes back.
+
+        Under the codes of the orders or, of old sales, those of the POS; what is put back at once is left out.
+        """
         spelled = {code_key(draft.code): draft.code for one in self._planned for draft in one.desired.products}
         tracked = self._tracked()
-        units: dict[str, Decimal] = {}
-        for sale in (sale for sale in self._written() if _is_live(sale)):
-            for line in sale.lines:
-                key = code_key(line.code)
-                if key in tracked:
-                    units[key] = units.get(key, ZERO) - line.quantity
-        for key, taken in self._taken_out():
-            if key in tracked:
-                units[key] = units.get(key, ZERO) - taken
-        for _, found in self._voided():
-            for key, count in self._given_back(found):
-                units[key] = units.get(key, ZERO) + count
-        return {spelled.get(key, key): count for key, count in sorted(units.items()) if count}
-
-    def _taken_out(self) -> Iterator[tuple[str, int]]:
-        """What comes back with refunds and is taken out of stock again."""
-        for action in self._actions:
-            if isinstance(action, CreateRefund) and not action.restocks:
-                yield from ((code_key(code), count) for code, count in action.refund.goods)
+        found: dict[str, dict[str, Decimal]] = {}
+        for one, action in self._pairs():
+            moves = () if is_neutral(one, action) else moves_of(action)
+            units = {code_key(move.code): Decimal(move.units) for move in moves if code_key(move.code) in tracked}
+            if units:
+                found[action.sale_id] = {spelled.get(key, key): count for key, count in units.items()}
+        for void, sale in self._voided():
+            back = found.setdefault(void.sale_id, {})
+            for key, count in self._given_back(sale):
+                code = spelled.get(key, key)
+                back[code] = back.get(code, ZERO) + count
+        return found
 
     def _tracked(self) -> set[str]:
         """The code keys whose stock is counted: known products by the POS's word, new ones by their opening stock."""
         known = {product_id for ids in self._products.values() for product_id in ids}
         counted = self._shell.checkpoint.stock_tracked(known)
         return {key for key, ids in self._products.items() if counted & set(ids)} | {
-            code_key(draft.code) for draft, opening in self._new if opening is not None
+            code_key(draft.code) for draft, new in self._new if new.stock is not None
         }
 
     def _voided(self) -> Iterator[tuple[VoidSale, PosSale]]:
@@ -210,22 +229,65 @@ class _Foresight:
 
     def _requests(self) -> Iterator[Request]:
         """In the order in which a pass sends them: what sales refer to, then the sales of each order."""
+        yield from self._register_requests()
         for key, buyer in self._buyers.items():
             if key not in self._customers:
                 yield Request(order_id=0, method="POST", path="/customers", body=customer_body(buyer))
-        for draft, opening in self._new:
-            yield from self._product_requests(draft, opening)
+        for draft, new in self._new:
+            yield from self._product_requests(draft, new)
         addresses = [request for creation in self._creations for request in self._address_requests(creation)]
         # Sales to one address of one customer share a write.
         yield from (one for at, one in enumerate(addresses) if _names_new_address(one, addresses[:at]))
         for planned, action in self._pairs():
             yield self._sale_request(planned, action)
+        yield from self._stock_requests()
 
-    def _product_requests(self, draft: ProductDraft, opening: Decimal | None) -> Iterator[Request]:
-        shop = self._shell.shop()
-        body = product_body(draft, shop, shop.register.outlet_id, opening, self._prices[draft.code])
+    def _register_requests(self) -> Iterator[Request]:
+        """The registers that would be opened first, where the settings want that."""
+        wanted = {one.desired.sale.register.id for one in self._planned if one.desired.sale}
+        if not wanted or self._shell.when_closed is not WhenClosed.OPEN:
+            return
+        for register in self._shell.pos.registers():
+            if register.id in wanted and not register.is_open:
+                path = f"/registers/{register.id}/actions/open"
+                yield Request(order_id=0, method="PUT", path=path, body=open_register_body(self._shell.clock()))
+
+    def _stock_requests(self) -> Iterator[Request]:
+        """The adjustments that take goods out again, one for each refund; those that wait already come first."""
+        wanted = [*self._waiting_to_be_taken_out(), *self._to_be_taken_out()]
+        reason = known_reason(self._shell.pos, self._shell.checkpoint) if wanted else {}
+        if reason is None:
+            path = "/custom_inventory_adjustment_reasons"
+            yield Request(order_id=0, method="POST", path=path, body=reason_body(REFUND.name))
+            reason = own_reason("(new reason)")
+        for order_id, outlet_id, units in wanted:
+            body = adjustments_body(items_taking_out(outlet_id, units, reason))
+            yield Request(order_id=order_id, method="POST", path="/stock_adjustments", body=body)
+
+    def _waiting_to_be_taken_out(self) -> Iterator[tuple[int, str, Mapping[str, int]]]:
+        checkpoint = self._shell.checkpoint
+        for row in checkpoint.refunds_to_take_out():
+            counted = checkpoint.stock_tracked(row.to_take_out)
+            units = {product_id: count for product_id, count in row.to_take_out.items() if product_id in counted}
+            if units:
+                yield row.order_id, row.outlet_id, units
+
+    def _to_be_taken_out(self) -> Iterator[tuple[int, str, Mapping[str, int]]]:
+        tracked = self._tracked()
+        for one, action in self._pairs():
+            if isinstance(action, CreateRefund) and not action.restocks and not is_neutral(one, action):
+                goods = {code: count for code, count in action.refund.goods if code_key(code) in tracked}
+                units = {self._product(code): count for code, count in goods.items()}
+                if units:
+                    yield one.order_id, action.sale.register.outlet_id, units
+
+    def _product(self, code: str) -> str:
+        return next(iter(self._products.get(code_key(code), ())), _new_product(code))
+
+    def _product_requests(self, draft: ProductDraft, new: Opening) -> Iterator[Request]:
+        body = product_body(draft, self._shell.shop(), new.stock, new.price)
         yield Request(order_id=0, method="POST", path="/products", body=body)
-        if opening is None:
+        if new.stock is None:
             path = f"/products/{_new_product(draft.code)}"
             yield Request(order_id=0, method="PUT", path=path, body=untracked_body())
 
@@ -254,8 +316,7 @@ class _Foresight:
 
     def _sale_body(self, action: CreateSale | CreateRefund) -> Json:
         sale = action.sale
-        keys = {code_key(line.code): line.code for line in sale.lines}
-        products = {key: next(iter(self._products.get(key, ())), _new_product(code)) for key, code in keys.items()}
+        products = {code_key(line.code): self._product(line.code) for line in sale.lines}
         customer = self._customer(sale.buyer) if sale.buyer else None
         token = (self._token(sale) or "(token of the new address)") if sale.ship_to else ""
         return sale_body(sale, action.sale_id, customer, products, token)

@@ -51,8 +51,15 @@ class OrderSource(Protocol):
         """Pages of raw orders modified at or after `since`, ascending by that time, each version of an order once."""
         ...
 
-    def created_between(self, since: datetime, until: datetime) -> Iterator[list[Json]]:
-        """Pages of raw orders created at or after `since` and before `until`, ascending by id, each order once."""
+    def order_counts(self, since: datetime | None, until: datetime) -> Mapping[int, int]:
+        """How many orders were created within these bounds, by status id; as many as there were for `since` None."""
+        ...
+
+    def created_between(self, since: datetime | None, until: datetime, *, after: int = 0) -> Iterator[list[Json]]:
+        """Pages of raw orders created at or after `since` and before `until`, ascending by id, each order once.
+
+        They begin behind the id `after`, and with the first order of all for `since` None.
+        """
         ...
 
     def order(self, order_id: int) -> Json | None:
@@ -77,6 +84,10 @@ class OrderSource(Protocol):
 
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
         """The ids of all orders in a status."""
+        ...
+
+    def orders_with_status(self, status_id: int) -> Iterator[list[Json]]:
+        """Pages of raw orders in a status, ascending by id."""
         ...
 
     def newest_order_ids(self, count: int) -> tuple[int, ...]:
@@ -147,6 +158,10 @@ class PointOfSale(Protocol):
         """The version feed of customers, deleted ones included."""
         ...
 
+    def customer(self, customer_id: str) -> PosCustomer | None:
+        """A customer by its id; None where the POS does not know it."""
+        ...
+
     def customers_with_email(self, email: str) -> tuple[PosCustomer, ...]:
         """Customers found by e-mail address, compared through `email_key`."""
         ...
@@ -199,10 +214,10 @@ class PointOfSale(Protocol):
         """The version feed of stock adjustments, raw."""
         ...
 
-    def adjustment_reasons(self) -> Mapping[str, str]:
-        """The ids of the account's own reasons for taking stock out, by name."""
+    def adjustment_reasons(self, *, adds: bool = False) -> Mapping[str, str]:
+        """The ids of the account's own reasons for taking stock out, or for putting it in where it `adds`, by name."""
         ...
 
-    def create_adjustment_reason(self, name: str) -> str:
-        """Create a reason for taking stock out and give its id."""
+    def create_adjustment_reason(self, name: str, *, adds: bool = False) -> str:
+        """Create a reason for taking stock out, or for putting it in, and give its id."""
         ...

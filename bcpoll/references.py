@@ -77,6 +77,24 @@ def payment_names(checkpoint: Checkpoint) -> Mapping[str, str]:
         return {}
 
 
+def outlet_names(checkpoint: Checkpoint) -> Mapping[str, str]:
+    """The names of the outlets by id, as the POS last told them; empty where it never did."""
+    cached = checkpoint.cached(_CACHE)
+    try:
+        return {str(row["id"]): str(row["name"]) for row in cached[0]["outlets"]} if cached else {}
+    except _NOT_OURS:
+        return {}
+
+
+def known_retailer(checkpoint: Checkpoint) -> Retailer | None:
+    """The POS account as it last told of itself; None where it never did."""
+    cached = checkpoint.cached(_CACHE)
+    try:
+        return Retailer(**cached[0]["retailer"]) if cached else None
+    except _NOT_OURS:
+        return None
+
+
 def join(settings: Settings, references: References) -> Shop:
     """Put ids in place of the settings' names; raises SettingsError with every name that is unknown."""
     names = _Names(references)

@@ -8,19 +8,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import TypeAlias
 
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, Settlement
 from bcpoll.core.addresses import address_body
 from bcpoll.core.bodies import customer_body, product_body
-from bcpoll.core.money import ZERO
+from bcpoll.core.opening import Opening
 from bcpoll.core.order import Json, code_key
-from bcpoll.core.sale import Buyer, CreateSale, ProductDraft, SaleState
-from bcpoll.core.shop import Shop, StockLevel
-from bcpoll.ports import OrderSource, PointOfSale
+from bcpoll.core.sale import Buyer, CreateSale, Move, ProductDraft
+from bcpoll.core.shop import Shop
+from bcpoll.ports import PointOfSale
 from bcpoll.send import Result, add_address, create_customer, create_product, oldest, unknown
+
+OpeningsOf: TypeAlias = Callable[[Collection[ProductDraft], Mapping[int, Sequence[Move]]], Mapping[str, Opening]]
+"""What new products begin with, by code key: asked with what the orders at hand are about to move, by order."""
 
 # The one version counter of the retailer is last known from the product feed: no change before it is of interest.
 PRODUCT_FEED = "products"
@@ -46,6 +48,8 @@ class _Write:
     body: Json
     """What the intent remembers, the request among it."""
     send: Callable[[], Result]
+    order_id: int = 0
+    """The order that waits for it, where it serves one alone or is the first of several."""
 
 
 _Made: TypeAlias = tuple[_Write, Result]
@@ -60,15 +64,15 @@ class Resolver:
         self,
         *,
         pos: PointOfSale,
-        source: OrderSource,
         checkpoint: Checkpoint,
         shop: Shop,
+        openings: OpeningsOf,
         pool: Executor,
         clock: Callable[[], datetime],
         run_id: int,
     ) -> None:
         self._pos = pos
-        self._source = source
+        self._openings = openings
         self._checkpoint = checkpoint
         self._shop = shop
         self._pool = pool
@@ -118,14 +122,17 @@ class Resolver:
         found = zip(missing, self._pool.map(self._find_by_email, missing.values()), strict=True)
         return ids | {key: customer for key, customer in found if customer}
 
-    def products(self, sales: Sequence[CreateSale], drafts: Iterable[ProductDraft]) -> Resolved:
-        """A product for each draft, by code key; those the POS lacks are created with their opening stock."""
+    def products(self, page: Mapping[int, Sequence[Move]], drafts: Iterable[ProductDraft]) -> Resolved:
+        """A product for each draft, by code key; those the POS lacks are created with their opening stock.
+
+        `page` holds what the orders at hand are about to move.
+        """
         by_key: dict[str, ProductDraft] = {}
         for draft in drafts:
             by_key.setdefault(code_key(draft.code), draft)
         known = self._checkpoint.product_ids(by_key)
         missing = [draft for key, draft in by_key.items() if key not in known]
-        made = self._create_products(missing, sold_units(sales)) if missing else Resolved()
+        made = self._create_products(missing, page) if missing else Resolved()
         return Resolved(
             ids={key: ids[0] for key, ids in known.items()} | dict(made.ids),
             failures=made.failures,
@@ -139,9 +146,12 @@ class Resolver:
         A refusal costs no order and is no failure; a first try without a clear answer is one, so that the sale waits
         for the next run, and a second one is taken for a refusal.
         """
+        # Whatever the order in which they come: the write is begun for the same one of them again.
+        actions = sorted(sales, key=lambda action: action.order_id)
+        order_ids = {action.sale_id: action.order_id for action in actions}
         wanted = {
             action.sale_id: (customer_id, address_body(action.sale.ship_to))
-            for action in sales
+            for action in actions
             if action.sale.ship_to is not None and action.sale.buyer is not None
             for customer_id in [customer_ids.get(action.sale.buyer.key, "")]
             if customer_id
@@ -158,6 +168,7 @@ class Resolver:
                 target=customer_id,
                 body={"request": body},
                 send=partial(add_address, self._pos, customer_id, body),
+                order_id=order_ids[sale_id],
             )
             for sale_id, (customer_id, body) in wanted.items()
             if shared[sale_id] == sale_id
@@ -212,13 +223,10 @@ class Resolver:
 
     # --- products ----------------------------------------------------------------------------------------------------
 
-    def _create_products(self, drafts: Sequence[ProductDraft], sold: Mapping[str, int]) -> Resolved:
+    def _create_products(self, drafts: Sequence[ProductDraft], page: Mapping[int, Sequence[Move]]) -> Resolved:
         """Create products, by code key."""
-        stock = self._source.stock({draft.product_id for draft in drafts if draft.product_id})
-        writes = [
-            self._product_write(draft, opening_stock(draft, stock, sold), catalogue_price(draft, stock))
-            for draft in drafts
-        ]
+        openings = self._openings(drafts, page)
+        writes = [self._product_write(draft, openings[code_key(draft.code)]) for draft in drafts]
         results = self._carry_out(writes)
         with self._checkpoint.atomic():
             for write, result in results:
@@ -228,16 +236,17 @@ class Resolver:
                     self._checkpoint.link_product(write.name, result.result, name, tracks_stock=tracked)
             return self._settled(results)
 
-    def _product_write(self, draft: ProductDraft, opening: Decimal | None, price: Decimal) -> _Write:
-        key, is_tracked = code_key(draft.code), opening is not None
-        body = product_body(draft, self._shop, self._shop.register.outlet_id, opening, price)
+    def _product_write(self, draft: ProductDraft, opening: Opening) -> _Write:
+        key, is_tracked = code_key(draft.code), opening.stock is not None
+        since = self._checkpoint.feed_version(PRODUCT_FEED)
+        body = product_body(draft, self._shop, opening.stock, opening.price)
         return _Write(
             name=key,
             key=f"product:{key}",
             kind=IntentKind.PRODUCT,
             target=draft.code,
             body={"request": body, "tracked": is_tracked},
-            send=partial(create_product, self._pos, body, tracked=is_tracked),
+            send=partial(create_product, self._pos, body, tracked=is_tracked, since=since),
         )
 
     # --- intents -----------------------------------------------------------------------------------------------------
@@ -255,7 +264,7 @@ class Resolver:
         self._checkpoint.intend(
             Intent(
                 key=write.key,
-                order_id=0,
+                order_id=write.order_id,
                 kind=write.kind,
                 target=write.target,
                 body=write.body,
@@ -286,38 +295,3 @@ def read_product_feed(pos: PointOfSale, checkpoint: Checkpoint) -> None:
     """Bring what is known of the POS's products up to date."""
     for page in pos.products_after(checkpoint.feed_version(PRODUCT_FEED)):
         checkpoint.save_products(page.rows, page.version)
-
-
-def sold_units(sales: Iterable[CreateSale]) -> dict[str, int]:
-    """How many units of each code these sales take out of stock; voided ones take none."""
-    units: dict[str, int] = {}
-    for action in sales:
-        if action.sale.state is SaleState.VOIDED:
-            continue
-        for line in action.sale.lines:
-            key = code_key(line.code)
-            units[key] = units.get(key, 0) + line.quantity
-    return units
-
-
-def opening_stock(
-    draft: ProductDraft, stock: Mapping[tuple[int, int], StockLevel], sold: Mapping[str, int]
-) -> Decimal | None:
-    """The stock a new product starts with, so that after these sales the POS shows what BigCommerce has left.
-
-    None where stock is not counted: charges, custom products, products gone from the catalogue or untracked there.
-    """
-    level = _level(draft, stock)
-    if draft.is_charge or not draft.product_id or level is None or not level.tracked:
-        return None
-    return level.level + sold.get(code_key(draft.code), 0)
-
-
-def catalogue_price(draft: ProductDraft, stock: Mapping[tuple[int, int], StockLevel]) -> Decimal:
-    """What BigCommerce's catalogue asks for a product; zero for charges and for what is not in it."""
-    level = _level(draft, stock)
-    return level.price if level is not None and not draft.is_charge else ZERO
-
-
-def _level(draft: ProductDraft, stock: Mapping[tuple[int, int], StockLevel]) -> StockLevel | None:
-    return stock.get((draft.product_id, draft.variant_id)) or stock.get((draft.product_id, 0))

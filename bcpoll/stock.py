@@ -1,13 +1,17 @@
-"""Goods that came back with a refund and are not to be stock again: taken out by an adjustment after its sale.
+"""Adjustments of the POS's stock: each is carried out once, however often it has to be tried.
 
-Owns that each is taken out once. An adjustment is relative and has no key of its own, so it goes through an intent with
-the version of the POS's feed just before it, and is looked up there before any second try. Never is one begun while
-another is unclear: then a look-up can only ever find the one that it looks for.
+An adjustment is relative and has no key of its own, so it goes through an intent with the version of the POS's feed
+just before it, and is looked up there before any second try. Never is one begun while another is unclear: then a
+look-up can only ever find the one that it looks for. Owns that, and the goods that came back with a refund and are not
+to be stock again; what a backfill puts back is `putback`'s.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, RefundRow, ReviewState
 from bcpoll.core.order import Json
@@ -20,14 +24,30 @@ from bcpoll.send import Result, done, not_found, refused, send
 
 ADJUSTMENT_FEED = "stock adjustments"
 
-# The account's own reason, by which the POS's reports and every look-up tell our adjustments from others.
-REASON_NAME = "BigCommerce refund"
 _CACHED_REASON = "stock adjustment reason"
 
-# Where the account lets us make no reason of its own: the plainest of the POS's own for taking goods out.
-_PLAIN: Json = {"reason": "INTERNAL_USE"}
 
-FOUND = "in the POS"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockReason:
+    """A reason of the account's own, by which the POS's reports and every look-up tell our adjustments from others."""
+
+    name: str
+    """At most 30 characters; unique in the account."""
+    adds: bool
+    """Whether it puts goods in; else it takes them out."""
+
+    @property
+    def plain(self) -> Json:
+        """Where the account lets us make no reason of its own: the plainest of the POS's own."""
+        return {"reason": "STOCK_FOUND" if self.adds else "INTERNAL_USE"}
+
+    @property
+    def cached_as(self) -> str:
+        """The name of the kept answer."""
+        return f"{_CACHED_REASON}: {self.name}"
+
+
+REFUND = StockReason(name="BigCommerce refund", adds=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +59,8 @@ class TakenOut:
     rejected: Rejected | None = None
 
 
-class StockTaker:
-    """Takes out of stock what refunds put there."""
+class Adjuster:
+    """Adjusts stock, one adjustment at a time."""
 
     def __init__(self, *, pos: PointOfSale, checkpoint: Checkpoint, clock: Callable[[], datetime], run_id: int) -> None:
         self._pos = pos
@@ -48,63 +68,44 @@ class StockTaker:
         self._clock = clock
         self._run_id = run_id
 
-    def take_out(self, heed_stop: Callable[[], None]) -> Iterator[TakenOut]:
-        """Take out what is due, one refund after the other, up to the first whose outcome is unclear."""
-        rows = [row for row in self._checkpoint.refunds_to_take_out() if not self._rests(row)]
-        if not rows:
-            return
-        # Whether a product is counted may have changed since it was last heard of.
-        read_product_feed(self._pos, self._checkpoint)
-        for row in rows:
-            heed_stop()
-            taken = None if self._is_unclear() else self._taken_out(row)
-            if taken is None:
-                return
-            yield taken
-
-    def _is_unclear(self) -> bool:
+    @property
+    def is_unclear(self) -> bool:
+        """Whether an adjustment has no clear outcome yet: then none may be begun."""
         return any(intent.kind is IntentKind.STOCK for intent in self._checkpoint.open_intents())
 
-    def _rests(self, row: RefundRow) -> bool:
-        """Whether its order is set aside for its stock, and the next try has not come."""
-        item = self._checkpoint.review_item_of(row.order_id)
-        is_ours = item is not None and item.state is ReviewState.OPEN and item.field == IntentKind.STOCK
-        return item is not None and is_ours and (item.next_try is None or item.next_try > self._clock())
+    def adjust(
+        self,
+        items: Sequence[Json],
+        *,
+        target: str,
+        order_id: int = 0,
+        memory: Mapping[str, Any] = MappingProxyType({}),
+        settled: Callable[[Mapping[str, int]], None],
+    ) -> tuple[Result, Mapping[str, int]]:
+        """Adjust stock by these items, each of another product; gives what became of it, and the units left to adjust.
 
-    def _taken_out(self, row: RefundRow) -> TakenOut | None:
-        """Take out the goods of a refund as far as the POS counts them; None where our reason is not clear yet."""
-        counted = self._checkpoint.stock_tracked(row.to_take_out.keys())
-        wanted = {product: count for product, count in row.to_take_out.items() if product in counted}
-        if not wanted:
-            self._checkpoint.take_out(row.refund_id, {})
-            return TakenOut(refund=row, units=0)
-        reason = self._reason()
-        return None if reason is None else self._sent(row, list(_items(row, wanted, reason)))
-
-    def _sent(self, row: RefundRow, items: Sequence[Json]) -> TakenOut:
+        An adjustment that is done is settled in one transaction with what `settled` does about the units that are left.
+        """
         intent = Intent(
-            key=f"{IntentKind.STOCK}:{row.sale_id}",
-            order_id=row.order_id,
+            key=f"{IntentKind.STOCK}:{target}",
+            order_id=order_id,
             kind=IntentKind.STOCK,
-            target=row.sale_id,
-            body={"refund_id": row.refund_id, "items": items},
+            target=target,
+            body={**memory, "items": items},
             since=self._newest_version(),
             created_at=self._clock(),
             run_id=self._run_id,
         )
         self._checkpoint.intend([intent])
-        result, rest = self._adjusted(intent, items)
+        result, rest = self._sent(intent, items)
+        left = units_in(rest)
         with self._checkpoint.atomic():
             self._settle(intent, result)
             if result.is_done:
-                self._checkpoint.take_out(row.refund_id, units_in(rest))
-        if result.is_done:
-            return TakenOut(refund=row, units=sum(units_in(items).values()) - sum(units_in(rest).values()))
-        field, detail = IntentKind.STOCK.value, result.detail
-        rejected = Rejected(order_id=row.order_id, reason=result.reason, field=field, detail=detail)
-        return TakenOut(refund=row, units=0, rejected=rejected)
+                settled(left)
+        return result, left
 
-    def _adjusted(self, intent: Intent, items: Sequence[Json]) -> tuple[Result, Sequence[Json]]:
+    def _sent(self, intent: Intent, items: Sequence[Json]) -> tuple[Result, Sequence[Json]]:
         """Send an adjustment; gives what became of it, and the items of it that are still to be sent."""
         try:
             self._pos.adjust_stock(items)
@@ -114,12 +115,12 @@ class StockTaker:
             return refused(error.message), items
         except LookAgain as error:
             rest = missing(self._pos, items, intent.since)
-            return (done(FOUND), rest) if len(rest) < len(items) else (not_found(error), items)
+            return (done(rest_text(rest)), rest) if len(rest) < len(items) else (not_found(error), items)
         except AccessRefused as error:
             # For certain not written: left open, it would be looked up at every start, which needs the same right.
             self._settle(intent, refused(error.message))
             raise
-        return done(FOUND), ()
+        return done(rest_text(())), ()
 
     def _settle(self, intent: Intent, result: Result) -> None:
         at = self._clock()
@@ -134,28 +135,93 @@ class StockTaker:
         known.set_feed_version(ADJUSTMENT_FEED, version)
         return version
 
-    def _reason(self) -> Json | None:
+    def reason(self, wanted: StockReason) -> Json | None:
         """Our own reason, made when it is first needed, or the plain one where the account lets us make none.
 
         None where it is not clear whether it was made: the next pass sees.
         """
-        cached = self._checkpoint.cached(_CACHED_REASON)
-        if cached is not None:
-            return dict(cached[0])
-        reason_id = self._pos.adjustment_reasons().get(REASON_NAME)
-        made = done(reason_id) if reason_id else self._made_reason()
+        known = known_reason(self._pos, self._checkpoint, wanted)
+        made = done("") if known else self._made(wanted)
         if not made.is_done:
-            return _PLAIN if made.state is IntentState.REFUSED else None
-        reason = {"reason": "CUSTOM", "custom_inventory_adjustment_reason_id": made.result}
-        self._checkpoint.cache(_CACHED_REASON, reason, self._clock())
+            return wanted.plain if made.state is IntentState.REFUSED else None
+        reason = known or own_reason(made.result)
+        self._checkpoint.cache(wanted.cached_as, reason, self._clock())
         return reason
 
-    def _made_reason(self) -> Result:
+    def _made(self, wanted: StockReason) -> Result:
         """Make our reason. Its name is unique, so that no second try can make a second one."""
         return send(
-            lambda: self._pos.create_adjustment_reason(REASON_NAME),
-            lambda: self._pos.adjustment_reasons().get(REASON_NAME),
+            lambda: self._pos.create_adjustment_reason(wanted.name, adds=wanted.adds),
+            lambda: self._pos.adjustment_reasons(adds=wanted.adds).get(wanted.name),
         )
+
+
+class StockTaker:
+    """Takes out of stock what refunds put there."""
+
+    def __init__(self, *, pos: PointOfSale, checkpoint: Checkpoint, clock: Callable[[], datetime], run_id: int) -> None:
+        self._pos = pos
+        self._checkpoint = checkpoint
+        self._clock = clock
+        self._adjuster = Adjuster(pos=pos, checkpoint=checkpoint, clock=clock, run_id=run_id)
+
+    def take_out(self, heed_stop: Callable[[], None]) -> Iterator[TakenOut]:
+        """Take out what is due, one refund after the other, up to the first whose outcome is unclear."""
+        rows = [row for row in self._checkpoint.refunds_to_take_out() if not self._rests(row)]
+        if not rows:
+            return
+        # Whether a product is counted may have changed since it was last heard of.
+        read_product_feed(self._pos, self._checkpoint)
+        for row in rows:
+            heed_stop()
+            taken = None if self._adjuster.is_unclear else self._taken_out(row)
+            if taken is None:
+                return
+            yield taken
+
+    def _rests(self, row: RefundRow) -> bool:
+        """Whether its order is set aside for its stock, and the next try has not come."""
+        item = self._checkpoint.review_item_of(row.order_id)
+        is_ours = item is not None and item.state is ReviewState.OPEN and item.field == IntentKind.STOCK
+        return item is not None and is_ours and (item.next_try is None or item.next_try > self._clock())
+
+    def _taken_out(self, row: RefundRow) -> TakenOut | None:
+        """Take out the goods of a refund as far as the POS counts them; None where our reason is not clear yet."""
+        counted = self._checkpoint.stock_tracked(row.to_take_out.keys())
+        wanted = {product: count for product, count in row.to_take_out.items() if product in counted}
+        if not wanted:
+            self._checkpoint.take_out(row.refund_id, {})
+            return TakenOut(refund=row, units=0)
+        reason = self._adjuster.reason(REFUND)
+        return None if reason is None else self._sent(row, list(items_taking_out(row.outlet_id, wanted, reason)))
+
+    def _sent(self, row: RefundRow, items: Sequence[Json]) -> TakenOut:
+        result, left = self._adjuster.adjust(
+            items,
+            target=row.sale_id,
+            order_id=row.order_id,
+            memory={"refund_id": row.refund_id},
+            settled=lambda left: self._checkpoint.take_out(row.refund_id, left),
+        )
+        if result.is_done:
+            return TakenOut(refund=row, units=sum(units_in(items).values()) - sum(left.values()))
+        field, detail = IntentKind.STOCK.value, result.detail
+        rejected = Rejected(order_id=row.order_id, reason=result.reason, field=field, detail=detail)
+        return TakenOut(refund=row, units=0, rejected=rejected)
+
+
+def known_reason(pos: PointOfSale, checkpoint: Checkpoint, wanted: StockReason = REFUND) -> Json | None:
+    """Our own reason as items of an adjustment name it; None where it is still to be made."""
+    cached = checkpoint.cached(wanted.cached_as)
+    if cached is not None:
+        return dict(cached[0])
+    reason_id = pos.adjustment_reasons(adds=wanted.adds).get(wanted.name)
+    return own_reason(reason_id) if reason_id else None
+
+
+def own_reason(reason_id: str) -> Json:
+    """A reason of the account's own, as items of an adjustment name it."""
+    return {"reason": "CUSTOM", "custom_inventory_adjustment_reason_id": reason_id}
 
 
 def missing(pos: PointOfSale, items: Iterable[Json], since: int) -> list[Json]:
@@ -171,14 +237,20 @@ def missing(pos: PointOfSale, items: Iterable[Json], since: int) -> list[Json]:
     return rest
 
 
+def rest_text(rest: Iterable[Json]) -> str:
+    """What an adjustment that is done gives as its result: the units by product that it did not take out, as JSON."""
+    return json.dumps(units_in(rest))
+
+
 def units_in(items: Iterable[Json]) -> dict[str, int]:
     """Units by product that items of an adjustment take out."""
     return {str(item["product_id"]): -int(item["quantity"]) for item in items}
 
 
-def _items(row: RefundRow, units: Mapping[str, int], reason: Json) -> Iterator[Json]:
+def items_taking_out(outlet_id: str, units: Mapping[str, int], reason: Json) -> Iterator[Json]:
+    """The items of an adjustment that takes units by product out of an outlet's stock."""
     for product_id, count in units.items():
-        yield {"product_id": product_id, "outlet_id": row.outlet_id, "quantity": f"-{count}", **reason}
+        yield {"product_id": product_id, "outlet_id": outlet_id, "quantity": f"-{count}", **reason}
 
 
 def _identity(row: Json) -> tuple[object, ...]:

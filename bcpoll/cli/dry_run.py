@@ -104,7 +104,12 @@ def print_as_json(
     """Print the same as one JSON object; amounts as text, but in bodies as they are sent."""
     told: Json = {
         "writes": [
-            {"order": one.order_id, "action": does(action), "sale_id": action.sale_id}
+            {
+                "order": one.order_id,
+                "action": does(action),
+                "sale_id": action.sale_id,
+                "stock": {code: int(units) for code, units in effect.moves.get(action.sale_id, {}).items()},
+            }
             for one in preview.planned
             for action in one.plan.actions
         ],

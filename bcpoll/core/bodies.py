@@ -6,6 +6,7 @@ Amounts stay `Decimal`; writing them as JSON numbers is the transport's business
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -109,15 +110,15 @@ def customer_body(buyer: Buyer) -> Json:
 
 
 def product_body(
-    draft: ProductDraft, shop: Shop, outlet_id: str, opening_stock: Decimal | None, catalogue_price: Decimal = ZERO
+    draft: ProductDraft, shop: Shop, opening: Mapping[str, Decimal] | None, catalogue_price: Decimal = ZERO
 ) -> Json:
-    """The body of POST /products up to 2026-07; `opening_stock` None for a product whose stock is not counted.
+    """The body of POST /products up to 2026-07; `opening` stock by outlet, None where stock is not counted.
 
     What came for nothing, as a part of a bundle does, is not to be had for nothing at the till: the catalogue's price
     stands in.
     """
     source_id = f"{draft.product_id}-{draft.variant_id}" if draft.product_id else draft.code
-    stock = [] if opening_stock is None else [{"outlet_id": outlet_id, "current_amount": opening_stock}]
+    stock = [{"outlet_id": outlet, "current_amount": units} for outlet, units in (opening or {}).items()]
     # A sale without tax may be the buyer's exemption as well as the product's: then the POS's default stands.
     taxed = draft.tax_id != shop.no_tax_id and not draft.is_charge
     is_with_tax = draft.prices_include_tax and not draft.unit_price and catalogue_price > ZERO
@@ -130,15 +131,30 @@ def product_body(
         "source": "USER",
         "source_id": f"bigcommerce:{source_id}",
         **({"inventory": stock} if stock else {}),
-        **(_product_tax(draft, shop, outlet_id) if taxed else {}),
+        **(_product_tax(draft, shop) if taxed else {}),
     }
 
 
-def _product_tax(draft: ProductDraft, shop: Shop, outlet_id: str) -> Json:
-    """How a product names its tax depends on whether the retailer's prices include it."""
+def _product_tax(draft: ProductDraft, shop: Shop) -> Json:
+    """How a product names its tax depends on whether the retailer's prices include it; by outlet, for all of ours."""
     if shop.prices_exclude_tax:
-        return {"outlet_taxes": [{"outlet_id": outlet_id, "tax_id": draft.tax_id}]}
+        return {"outlet_taxes": [{"outlet_id": outlet_id, "tax_id": draft.tax_id} for outlet_id in shop.outlet_ids]}
     return {"all_outlets_tax": {"tax_id": draft.tax_id, "is_default": False}}
+
+
+def reason_body(name: str, *, adds: bool = False) -> Json:
+    """The body of POST /custom_inventory_adjustment_reasons: a reason of the account's own for taking stock out."""
+    return {"name": name, "enabled": True, "type": "POSITIVE" if adds else "NEGATIVE"}
+
+
+def adjustments_body(items: Iterable[Json]) -> Json:
+    """The body of POST /stock_adjustments."""
+    return {"stock_adjustments": list(items)}
+
+
+def open_register_body(at: datetime) -> Json:
+    """The body of PUT /registers/{id}/actions/open."""
+    return {"register_open_time": iso(at)}
 
 
 def untracked_body() -> Json:
@@ -172,7 +188,10 @@ def _payment(payment: Payment, sale: Sale) -> Json:
 
 
 def _request_from(document: Json) -> Json:
-    """Turn a sale as it is read into the shape in which it is written; ids of lines and payments keep them in place."""
+    """Turn a sale as it is read into the shape in which it is written, but for its state, which is what changes.
+
+    Ids of lines and payments keep them in place.
+    """
     source = _object(document, "source")
     body: Json = {
         "source": _present(
@@ -181,7 +200,6 @@ def _request_from(document: Json) -> Json:
             register_id=source.get("register_id"),
             author_id=_object(source, "author").get("id") or source.get("author_id"),
         ),
-        "state": document.get("state"),
         "attributes": list(document.get("attributes") or []),
         "line_items": [_line_from(line) for line in document.get("line_items") or []],
         "payments": [_payment_from(payment) for payment in document.get("payments") or [] if _is_live(payment)],

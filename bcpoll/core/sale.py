@@ -3,8 +3,8 @@
 Records only: `translate` makes `Desired`, the ledger keeps `Applied`, `plan` makes `Plan`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from bcpoll.core.money import ZERO
-from bcpoll.core.order import Address
+from bcpoll.core.order import Address, code_key
 from bcpoll.core.rejected import Rejected
 from bcpoll.core.shop import Register
 
@@ -84,6 +84,25 @@ class ProductDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Units that come into an outlet's stock or, below zero, leave it; of a product that is counted."""
+
+    code: str
+    outlet_id: str
+    units: int
+
+
+def net(moves: Iterable[Move]) -> tuple[Move, ...]:
+    """What moves come to for each code and outlet; those that cancel out are left out."""
+    found: dict[tuple[str, str], Move] = {}
+    for move in moves:
+        place = (code_key(move.code), move.outlet_id)
+        before = found.get(place)
+        found[place] = replace(before, units=before.units + move.units) if before else move
+    return tuple(move for move in found.values() if move.units)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
     """A sale as it should stand in the POS, but for its id, which the plan gives it."""
 
@@ -102,6 +121,14 @@ class Sale:
     way: Way | None = None
     """How the POS is to fulfil the sale; all marked lines of a sale go the same way."""
     ship_to: Address | None = None
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """What the sale does to the stock, at the latest once it is handed over; a voided one does nothing."""
+        if self.state is SaleState.VOIDED:
+            return ()
+        outlet_id = self.register.outlet_id
+        return net(Move(code=line.code, outlet_id=outlet_id, units=-line.quantity) for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +224,8 @@ class Refunded:
     """Ids of refunds that the store told otherwise after they were booked."""
     is_known: bool = False
     """Whether the store ever told of a refund, whatever became of it."""
+    undone: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    """How often the sale of a refund was undone, by the refund's id."""
 
 
 class AppliedState(StrEnum):
@@ -272,6 +301,14 @@ class CreateRefund:
         """The sale to write."""
         return self.refund.sale
 
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """What the sale does to the stock, and the adjustment that takes goods out again."""
+        outlet_id = self.sale.register.outlet_id
+        goods = () if self.restocks else self.refund.goods
+        taken_out = (Move(code=code, outlet_id=outlet_id, units=-count) for code, count in goods)
+        return net((*self.sale.moves, *taken_out))
+
 
 Action: TypeAlias = CreateSale | SettleSale | FulfillSale | VoidSale | CreateRefund
 
@@ -286,3 +323,19 @@ class Plan:
     """Something a person should know although, or because, nothing was written."""
     declined: tuple[int, ...] = ()
     """Ids of refunds of which there is nothing to book."""
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """What the plan does to the stock, but for what a void gives back: that is what the POS took for its sale."""
+        return net(move for action in self.actions for move in moves_of(action))
+
+
+def moves_of(action: Action) -> tuple[Move, ...]:
+    """What an action does to the stock, as far as that follows from the action alone."""
+    match action:
+        case CreateSale():
+            return action.sale.moves
+        case CreateRefund():
+            return action.moves
+        case _:
+            return ()

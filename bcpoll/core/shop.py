@@ -238,6 +238,12 @@ class Shop:
     timezone: str = ""
     """The POS account's own, by its IANA name: what its reports call a day. Empty where it does not tell."""
 
+    @property
+    def outlet_ids(self) -> tuple[str, ...]:
+        """The outlets that web orders are sold at, that of the main register first."""
+        routed = (route.register.outlet_id for route in self.routes)
+        return tuple(dict.fromkeys((self.register.outlet_id, *routed)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:

@@ -1,18 +1,21 @@
 """What a dry run foresees is what the pass then does: the same requests, the same money, the same stock."""
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from shop import ADA, BASIL, GUEST, Shop
+from shop import ADA, BASIL, GUEST, OUTLET, Shop
 
 from bcpoll.core.money import ZERO
 from bcpoll.core.order import Json
+from bcpoll.core.sale import Move
 from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import preview, run_pass
 from bcpoll.foresee import Effect, Request, foresee
 from bcpoll.http import read_json
+from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.faults import Request as Asked
 from bcpoll.sandbox.refunds import Refund
 
@@ -126,6 +129,93 @@ def test_a_refund_gives_money_back_and_goods_where_they_are_to_be_stock_again(re
     assert _worth(shop) - before == effect.money
     assert shop.stock() - stock == effect.stock.get("MUG", 0) == (2 if restock else 0)
     assert effect.sales == {"refund": (1, Decimal("-21.60"))}
+
+
+def test_goods_that_are_taken_out_again_are_among_the_requests() -> None:
+    shop = Shop(settings={"sync": {"restock_refunds": False}})
+    shop.sell("PDF", stock=None)
+    orders = [shop.order(items=(shop.store.item("MUG", 3), shop.store.item("PDF"))), shop.order(quantity=2)]
+    shop.pass_()
+    for order in orders:
+        shop.happens(shop.store.refund, order, Refund(lines={0: 1}))
+
+    effect = foreseen(shop)
+
+    wanted = [(one.method, one.path, one.body) for one in effect.requests if "/sales" not in one.path]
+    real = [write for write in sent(shop) if "/sales" not in write[1]]
+    reason = real[1][2]["stock_adjustments"][0]["custom_inventory_adjustment_reason_id"]
+    assert repr(wanted).replace("(new reason)", reason) == repr(real)
+    assert [*map(_call, real)] == [
+        "POST /custom_inventory_adjustment_reasons",
+        "POST /stock_adjustments",
+        "POST /stock_adjustments",
+    ]
+    assert [one.order_id for one in effect.requests if one.path == "/stock_adjustments"] == orders
+
+
+def test_goods_that_still_wait_to_be_taken_out_are_among_the_requests() -> None:
+    shop = Shop(settings={"sync": {"restock_refunds": False}})
+    order = shop.order(quantity=3)
+    shop.pass_()
+    shop.happens(shop.store.refund, order, Refund(lines={0: 2}))
+    shop.fails(Fault.RESET_BEFORE, "POST", "/stock_adjustments")
+    shop.pass_()
+    shop.time.forward(minutes=10)
+
+    (request,) = foreseen(shop).requests
+
+    (item,) = request.body["stock_adjustments"]
+    assert (request.order_id, item["quantity"], item["product_id"]) == (order, "-2", _mug(shop))
+
+
+def test_a_register_that_would_be_opened_is_opened_first() -> None:
+    shop = Shop(settings={"pos": {"when_closed": "open"}})
+    shop.world.pos.open_register("Online", is_open=False)
+    shop.order()
+
+    effect = foreseen(shop)
+
+    wanted = [(one.method, one.path) for one in effect.requests]
+    assert wanted == [(method, path) for method, path, _ in sent(shop)]
+    assert wanted[0][1].endswith("/actions/open")
+
+
+def test_what_each_write_does_to_the_stock_adds_up_to_what_all_do(shop: Shop) -> None:
+    split = replace(shop.store.item("MUG", 3), price="3.3333", line_total="10.00")
+    order = shop.order(items=(split,))
+    shop.pass_()
+    shop.happens(shop.store.cancel, order)
+
+    effect = foreseen(shop)
+
+    assert effect.moves == {shop.row(order).applied.sale_id: {"MUG": Decimal(3)}}
+    assert effect.stock == {"MUG": Decimal(3)}
+    stock = shop.stock()
+    shop.pass_()
+    assert shop.stock() == stock + 3
+
+
+def test_a_plan_states_what_it_does_to_the_stock() -> None:
+    shop = Shop(settings={"sync": {"restock_refunds": False}})
+    shop.order(items=(shop.store.item("MUG", 3), shop.store.item("MUG", 1)), shopper=ADA)
+    shop.order(status=OrderStatus.CANCELLED)
+    outlet = shop.world.pos.id_of(shop.world.pos.outlets, OUTLET)
+
+    sold, unsold = (one.plan.moves for one in shop.preview().planned)
+
+    assert sold == (Move(code="MUG", outlet_id=outlet, units=-4),)
+    assert unsold == ()
+    shop.pass_()
+    shop.happens(shop.store.refund, 100, Refund(lines={0: 2}))
+    assert [one.plan.moves for one in shop.preview().planned] == [()]
+
+
+def _mug(shop: Shop) -> str:
+    return str(shop.world.pos.with_code("MUG")[0]["id"])
+
+
+def _call(write: tuple[str, str, Any]) -> str:
+    return f"{write[0]} {write[1]}"
 
 
 def test_where_nothing_is_to_do_nothing_is_asked(shop: Shop) -> None:

@@ -2,16 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from shop import ADA, BASIL, GUEST, NOBODY, NOW, OUTLET, Shop
+from shop import ADA, BASIL, GUEST, NOBODY, NOW, OUTLET, Killed, Shop
 
 from bcpoll.checkpoint import IntentState
 from bcpoll.core.rejected import Reason
-from bcpoll.core.sale import ProductDraft
-from bcpoll.core.shop import StockLevel
 from bcpoll.errors import RetryLater, Unreachable
-from bcpoll.resolve import opening_stock
 from bcpoll.sandbox.catalogue import Variant
 from bcpoll.sandbox.drafts import ExtraFee, Item, Parcel, Shopper
 from bcpoll.sandbox.faults import Fault
@@ -326,7 +324,7 @@ class TestProducts:
         assert shop.world.pos.snapshot().products["NEW"] == "Theirs"
         assert report.set_aside == 0
 
-    def test_one_that_appears_in_other_case_is_taken_by_the_next_try(self) -> None:
+    def test_one_that_appears_in_other_case_is_taken_too(self) -> None:
         shop = Shop()
         shop.sell("NEW", known=False)
         order = shop.order("NEW")
@@ -335,8 +333,6 @@ class TestProducts:
         )
 
         shop.pass_()
-        assert [item.field for item in shop.review()] == ["product NEW"]
-        shop.later()
 
         assert (shop.states(order), shop.review()) == (["closed"], [])
         assert shop.stock("new") == 49
@@ -387,6 +383,65 @@ class TestProducts:
         assert (report.set_aside, {item.reason for item in shop.review()}) == (30, {Reason.OUTCOME_UNKNOWN})
         shop.later()
         assert (shop.lives(), shop.review()) == ([], [])
+
+    @pytest.mark.parametrize("fault", [Fault.ERROR_500_AFTER, Fault.RESET_AFTER, Fault.EMPTY_BODY])
+    def test_a_look_up_that_lags_makes_no_second_product(self, fault: Fault) -> None:
+        shop = Shop(switches=Switches(search_lag_requests=10_000))
+        shop.sell("NEW", known=False)
+        shop.order("NEW", shopper=NOBODY)
+        shop.fails(fault, "POST", "/products")
+
+        report = shop.pass_()
+        assert (report.set_aside, len(shop.world.pos.with_code("NEW"))) == (0, 1)
+        shop.order("NEW", shopper=NOBODY)
+        shop.later(2)
+
+        assert (shop.lives(), shop.review(), len(shop.world.pos.with_code("NEW"))) == ([], [], 1)
+
+    def test_a_look_up_that_lags_hides_no_product_from_the_run_after_a_crash(self, tmp_path: Path) -> None:
+        shop = Shop(switches=Switches(search_lag_requests=10_000), path=tmp_path / "bcpoll.db")
+        shop.sell("NEW", known=False)
+        shop.order("NEW", shopper=NOBODY)
+        shop.dies_at_write(1, after=True)
+        with pytest.raises(Killed):
+            shop.pass_()
+        shop.restart()
+
+        shop.pass_()
+
+        assert (shop.lives(), shop.review(), len(shop.world.pos.with_code("NEW"))) == ([], [], 1)
+
+    @pytest.mark.parametrize("position", ["sold", "refused"])
+    def test_a_product_that_is_not_active_is_sold_if_the_pos_does(self, position: str) -> None:
+        shop = Shop(switches=Switches(inactive_product=position))
+        mug = shop.world.pos.with_code("MUG")[0]
+        mug |= {"active": False, "is_active": False}
+        shop.world.pos.keep_product(mug)
+        order = shop.order()
+
+        report = shop.pass_()
+
+        assert report.counts["products_created"] == 0
+        assert [item.reason for item in shop.review()] == ([Reason.POS_REFUSED] if position == "refused" else [])
+        mug |= {"active": True, "is_active": True}
+        shop.world.pos.keep_product(mug)
+        shop.later()
+        assert (shop.states(order), shop.lives(), shop.review()) == (["closed"], [], [])
+
+    def test_of_two_products_under_one_code_the_active_one_is_sold(self) -> None:
+        shop = Shop()
+        old = shop.world.pos.add_product("Old mug", "MUG", stock={OUTLET: "0"})
+        row = shop.world.pos.products.get(old)
+        assert row is not None
+        row |= {"active": False, "is_active": False}
+        shop.world.pos.keep_product(row)
+        order = shop.order()
+
+        shop.pass_()
+
+        (line,) = shop.sales(order)[0]["line_items"]
+        assert line["product"]["id"] != old
+        assert shop.review() == []
 
     def test_stock_that_cannot_be_read_stops_before_anything_is_created(self) -> None:
         shop = Shop()
@@ -444,34 +499,6 @@ class TestAnInterruption:
         shop.restart()
         shop.pass_()
         assert (shop.lives(), shop.checkpoint.open_intents()) == ([], [])
-
-
-class TestOpeningStock:
-    LEVELS = {  # noqa: RUF012
-        (5, 0): StockLevel(tracked=True, level=Decimal(7)),
-        (5, 51): StockLevel(tracked=True, level=Decimal(3)),
-        (6, 0): StockLevel(tracked=False),
-    }
-
-    @pytest.mark.parametrize(
-        ("draft", "expected"),
-        [
-            pytest.param({"product_id": 5, "variant_id": 51}, Decimal(5), id="the variant's"),
-            pytest.param({"product_id": 5, "variant_id": 99}, Decimal(9), id="the product's for an unknown variant"),
-            pytest.param({"product_id": 6}, None, id="not counted in the store"),
-            pytest.param({"product_id": 404}, None, id="gone from the store"),
-            pytest.param({"product_id": 0}, None, id="custom"),
-            pytest.param({"product_id": 5, "is_charge": True}, None, id="a charge"),
-        ],
-    )
-    def test_it_is_what_is_left_and_what_these_sales_take(
-        self, draft: dict[str, int], expected: Decimal | None
-    ) -> None:
-        made = ProductDraft(
-            **{"code": "Cup", "name": "", "unit_price": Decimal(1), "tax_id": "", "is_charge": False} | draft
-        )
-
-        assert opening_stock(made, self.LEVELS, {"cup": 2}) == expected
 
 
 def test_a_part_of_a_bundle_that_the_pos_lacks_gets_its_price_from_the_catalogue() -> None:
