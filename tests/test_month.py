@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 from shop import NOW, OUTLET, Killed, Shop
 
-from bcpoll import http
 from bcpoll.checkpoint import ReviewItem
 from bcpoll.checkpoint.columns import time_text
 from bcpoll.core.order import LineKind
 from bcpoll.core.rejected import REASONS, Reason
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import AccessRefused, RetryLater
+from bcpoll.http import repeats
 from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.drafts import Coupon, CouponKind, Draft, ExtraFee, Item, Parcel, Pickup, Shopper
 from bcpoll.sandbox.faults import Fault, Request, Side
@@ -824,7 +824,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def month_of(seed: int, path: Path, monkeypatch: pytest.MonkeyPatch, days: int = DAYS) -> Month:
     """A month that a seed decides, down to how long the program waits before it tries again."""
-    monkeypatch.setattr(http, "_RANDOM", Random(seed))
+    monkeypatch.setattr(repeats, "_RANDOM", Random(seed))
     print(f"to see it again: pytest tests/test_month.py --month-seed {seed}")
     return Month(seed, path, days)
 
@@ -849,7 +849,7 @@ def test_nothing_is_lost_or_doubled_in_a_month(seed: int, tmp_path: Path, monkey
 def test_a_seed_tells_the_same_day_again(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     days = [month_of(seed, tmp_path / f"{name}.db", monkeypatch, days=1) for name in ("one", "other")]
     for day in days:
-        monkeypatch.setattr(http, "_RANDOM", Random(seed))
+        monkeypatch.setattr(repeats, "_RANDOM", Random(seed))
         day.live()
 
     one, other = days
