@@ -10,21 +10,23 @@ from typing import Any
 
 from bcpoll.checkpoint.columns import any_of, json_of, plain, time_of, time_text
 from bcpoll.checkpoint.file import CheckpointFile, Row
-from bcpoll.checkpoint.records import IntentKind, StockMove
+from bcpoll.checkpoint.records import IntentKind, StockMove, StockOwed
 from bcpoll.core.order import Json, code_key
+
+_ITEM = "INSERT OR IGNORE INTO stock_items (code, code_key, product_id, outlet_id) VALUES (?, ?, ?, ?)"
 
 # Of a product that is known as not counted the POS moves nothing.
 _NOTE = """
-    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
-    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-    WHERE NOT EXISTS (SELECT 1 FROM products WHERE id = ? AND NOT tracks_stock)
+    INSERT INTO stock_moves (at, kind, order_id, target, item_id, units, run_id)
+    SELECT ?, ?, ?, ?, id, ?, ? FROM stock_items WHERE code = ? AND product_id = ? AND outlet_id = ?
+        AND NOT EXISTS (SELECT 1 FROM products WHERE products.id = stock_items.product_id AND NOT tracks_stock)
 """
 
 # What a void gives back is what its sale took, whatever product it went by then.
 _GIVE_BACK = """
-    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
-    SELECT ?, ?, order_id, target, code, code_key, product_id, outlet_id, -sum(units), ?
-    FROM stock_moves WHERE target = ? GROUP BY product_id, outlet_id HAVING sum(units) <> 0 ORDER BY min(id)
+    INSERT INTO stock_moves (at, kind, order_id, target, item_id, units, run_id)
+    SELECT ?, ?, order_id, target, item_id, -sum(units), ? FROM stock_moves
+    WHERE target = ? AND kind <> 'stock' GROUP BY item_id HAVING sum(units) <> 0 ORDER BY min(id)
 """
 
 
@@ -33,17 +35,32 @@ class StockMoves(CheckpointFile):
 
     def stock_moves_of_order(self, order_id: int) -> list[StockMove]:
         """What was moved for an order, oldest first."""
-        return self._read(_move, "SELECT * FROM stock_moves WHERE order_id = ? ORDER BY at, id", order_id)
+        return self._read(_move, "SELECT * FROM stock_account WHERE order_id = ? ORDER BY at, id", order_id)
 
     def stock_moves_of_code(self, code: str, product_ids: Collection[str] = ()) -> list[StockMove]:
         """What was moved of a product, oldest first: under a code, or under any that these products went by."""
         return self._read(
             _move,
-            "SELECT * FROM stock_moves WHERE code_key = ? OR product_id IN (SELECT value FROM json_each(?))"
+            "SELECT * FROM stock_account WHERE code_key = ? OR product_id IN (SELECT value FROM json_each(?))"
             " ORDER BY at, id",
             plain(code_key(code)),
             any_of(product_ids),
         )
+
+    def moved_by_sales(self, sale_ids: Collection[str]) -> dict[str, list[StockOwed]]:
+        """What each of these sales has moved by now, its void taken in; one that moved nothing is absent."""
+        rows = self._rows(
+            "SELECT target, outlet_id, product_id, sum(units) AS units FROM stock_account"
+            " WHERE kind <> ? AND target IN (SELECT value FROM json_each(?))"
+            " GROUP BY target, outlet_id, product_id HAVING sum(units) <> 0",
+            IntentKind.STOCK,
+            any_of(sale_ids),
+        )
+        moved: dict[str, list[StockOwed]] = {}
+        for row in rows:
+            units = StockOwed(outlet_id=row["outlet_id"], product_id=row["product_id"], units=row["units"])
+            moved.setdefault(row["target"], []).append(units)
+        return moved
 
     def _note_moves(self, row: Row, result: str, at: datetime) -> None:
         """Note what a write did that is done now."""
@@ -53,14 +70,29 @@ class StockMoves(CheckpointFile):
         read = _READERS.get(row["kind"])
         moves = list(read(json_of(row["body"] or "{}"), result)) if read else []
         codes = self._codes_of({str(move["product_id"]) for move in moves if not move["code"]})
-        self._write_many(_NOTE, (_columns(row, move, codes, at) for move in moves))
+        items = [
+            (
+                plain(str(move["code"] or codes.get(str(move["product_id"]), ""))),
+                str(move["product_id"]),
+                str(move["outlet_id"]),
+            )
+            for move in moves
+        ]
+        self._write_many(
+            _ITEM, ((code, code_key(code), product_id, outlet_id) for code, product_id, outlet_id in items)
+        )
+        written = (time_text(at), row["kind"], row["order_id"], row["target"])
+        self._write_many(
+            _NOTE,
+            ((*written, int(move["units"]), row["run_id"], *item) for move, item in zip(moves, items, strict=True)),
+        )
 
     def _codes_of(self, product_ids: Collection[str]) -> dict[str, str]:
         """The code that each of these products was last sold under; one that never was is absent."""
         if not product_ids:
             return {}
         rows = self._rows(
-            "SELECT product_id, code, max(id) FROM stock_moves WHERE product_id IN (SELECT value FROM json_each(?))"
+            "SELECT product_id, code, max(id) FROM stock_account WHERE product_id IN (SELECT value FROM json_each(?))"
             " GROUP BY product_id",
             any_of(product_ids),
         )
@@ -99,24 +131,6 @@ _READERS = {
     IntentKind.PRODUCT: _of_product,
     IntentKind.STOCK: _of_adjustment,
 }
-
-
-def _columns(row: Row, move: Json, codes: Mapping[str, str], at: datetime) -> tuple[object, ...]:
-    product_id = str(move["product_id"])
-    code = plain(str(move["code"] or codes.get(product_id, "")))
-    return (
-        time_text(at),
-        row["kind"],
-        row["order_id"],
-        row["target"],
-        code,
-        code_key(code),
-        product_id,
-        str(move["outlet_id"]),
-        int(move["units"]),
-        row["run_id"],
-        product_id,
-    )
 
 
 def _move(row: Row) -> StockMove:

@@ -11,6 +11,9 @@ from bcpoll.core.order import Json
 from bcpoll.core.rejected import REASONS, Reason
 from bcpoll.core.sale import Applied
 
+UNDONE = "undone"
+"""The disposition of an order that a backfill brought over and that was taken back: the passes leave it alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:

@@ -265,7 +265,19 @@ _BACKFILL = (
 )
 
 _STOCK_MOVES = (
-    # What each write did to the stock of the POS. Without a reference to the runs, which are pruned while this stays.
+    # What each write did to the stock of the POS. Without a reference to the runs, which are pruned while this stays;
+    # with one to what moved, since every order there ever was has rows of its own.
+    """
+    CREATE TABLE stock_items (
+        id INTEGER PRIMARY KEY,
+        code TEXT NOT NULL,
+        code_key TEXT NOT NULL,
+        product_id TEXT NOT NULL CHECK (product_id <> ''),
+        outlet_id TEXT NOT NULL,
+        UNIQUE (product_id, outlet_id, code)
+    ) STRICT
+    """,
+    "CREATE INDEX stock_items_by_code ON stock_items (code_key)",
     """
     CREATE TABLE stock_moves (
         id INTEGER PRIMARY KEY,
@@ -273,18 +285,24 @@ _STOCK_MOVES = (
         kind TEXT NOT NULL CHECK (kind <> ''),
         order_id INTEGER NOT NULL CHECK (order_id >= 0),
         target TEXT NOT NULL CHECK (target <> ''),
-        code TEXT NOT NULL,
-        code_key TEXT NOT NULL,
-        product_id TEXT NOT NULL CHECK (product_id <> ''),
-        outlet_id TEXT NOT NULL,
+        item_id INTEGER NOT NULL REFERENCES stock_items,
         units INTEGER NOT NULL,
         run_id INTEGER
     ) STRICT
     """,
+    """
+    CREATE VIEW stock_account AS
+    SELECT stock_moves.id, at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id
+    FROM stock_moves JOIN stock_items ON stock_items.id = item_id
+    """,
+    """
+    CREATE TEMP TABLE moved (id INTEGER PRIMARY KEY, at, kind, order_id, target, code, code_key, product_id, outlet_id,
+        units, run_id)
+    """,
     # What was sent before there was this table, as far as it is still kept. At which outlet a register is was read from
     # the POS within a day before every sale; codes are those that the products go by now.
     """
-    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    INSERT INTO moved (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
     SELECT settled_at, kind, order_id, target, '', '', line.value ->> '$.product.id' AS sold, coalesce((
             SELECT register.value ->> '$.outlet_id' FROM answers, json_each(answers.value, '$.registers') AS register
             WHERE answers.kind = 'pos reference'
@@ -295,32 +313,41 @@ _STOCK_MOVES = (
     GROUP BY intents.id, sold ORDER BY intents.id
     """,
     """
-    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    INSERT INTO moved (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
     SELECT void.settled_at, void.kind, void.order_id, void.target, '', '', product_id, outlet_id, -units, void.run_id
-    FROM intents AS void JOIN stock_moves USING (target) WHERE void.kind = 'void_sale' AND void.state = 'done'
+    FROM intents AS void JOIN moved USING (target) WHERE void.kind = 'void_sale' AND void.state = 'done'
     """,
     """
-    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    INSERT INTO moved (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
     SELECT settled_at, kind, order_id, target, '', '', item.value ->> '$.product_id', item.value ->> '$.outlet_id',
         CAST(item.value ->> '$.quantity' AS INTEGER), run_id
     FROM intents, json_each(intents.body, '$.items') AS item WHERE kind = 'stock' AND state = 'done' AND body <> ''
     """,
     """
-    INSERT INTO stock_moves (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
+    INSERT INTO moved (at, kind, order_id, target, code, code_key, product_id, outlet_id, units, run_id)
     SELECT settled_at, kind, order_id, target, '', '', result, level.value ->> '$.outlet_id',
         CAST(level.value ->> '$.current_amount' AS INTEGER), run_id
     FROM intents, json_each(intents.body, '$.request.inventory') AS level
     WHERE kind = 'product' AND state = 'done' AND body <> '' AND result <> ''
     """,
-    "DELETE FROM stock_moves WHERE product_id IN (SELECT id FROM products WHERE NOT tracks_stock)",
+    "DELETE FROM moved WHERE product_id IN (SELECT id FROM products WHERE NOT tracks_stock)",
     """
-    UPDATE stock_moves SET (code, code_key) = (SELECT min(code_key), min(code_key) FROM product_codes
-        WHERE product_codes.product_id = stock_moves.product_id)
+    UPDATE moved SET (code, code_key) = (SELECT min(code_key), min(code_key) FROM product_codes
+        WHERE product_codes.product_id = moved.product_id)
     WHERE product_id IN (SELECT product_id FROM product_codes)
     """,
+    """
+    INSERT INTO stock_items (code, code_key, product_id, outlet_id)
+    SELECT DISTINCT code, code_key, product_id, outlet_id FROM moved
+    """,
+    """
+    INSERT INTO stock_moves (at, kind, order_id, target, item_id, units, run_id)
+    SELECT at, kind, order_id, target, stock_items.id, units, run_id
+    FROM moved JOIN stock_items USING (product_id, outlet_id, code) ORDER BY moved.id
+    """,
+    "DROP TABLE moved",
     "CREATE INDEX stock_moves_by_order ON stock_moves (order_id)",
-    "CREATE INDEX stock_moves_by_code ON stock_moves (code_key)",
-    "CREATE INDEX stock_moves_by_product ON stock_moves (product_id)",
+    "CREATE INDEX stock_moves_by_item ON stock_moves (item_id)",
     "CREATE INDEX stock_moves_by_target ON stock_moves (target)",
 )
 
