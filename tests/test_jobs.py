@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
+from bcpoll import errors
+
 JOBS = Path(__file__).parents[1] / "jobs"
 UNITS = ["bcpoll.service", "bcpoll.timer", "bcpoll@.service", "bcpoll@.timer"]
 PROGRAM = "/opt/bcpoll/bin/bcpoll"
@@ -77,6 +79,7 @@ def commands() -> list[str]:
     for file in sorted(JOBS.iterdir()):
         text = file.read_text().replace("\\\n", " ")
         found += re.findall(rf"{PROGRAM}((?: +--?[a-z]+ [^- ]+)* [a-z][a-z-]*)", text)
+        found += re.findall(r"(?:exec|rm) [^\n`]*bcpoll( [a-z][a-z-]*)", text)
         found += re.findall(r"`bcpoll( [a-z-]+)[^`]*`", text)
     return sorted({call.split()[-1] for call in found})
 
@@ -100,3 +103,113 @@ def test_the_crontab_is_one_line_with_five_fields_and_no_percent_sign() -> None:
 def test_the_readme_explains_every_file() -> None:
     text = (JOBS / "README.md").read_text()
     assert [file.name for file in JOBS.iterdir() if f"`{file.name}`" not in text and file.name != "README.md"] == []
+
+
+# --- the container ---------------------------------------------------------------------------------------------------
+
+DOCKERFILE = (JOBS / "Dockerfile").read_text()
+CRONJOB = (JOBS / "cronjob.yaml").read_text()
+
+
+def instructions(name: str) -> list[str]:
+    """What stands after an instruction of the Dockerfile, for each time it is there."""
+    text = DOCKERFILE.replace("\\\n", " ")
+    return [" ".join(line.split()[1:]) for line in text.splitlines() if line.split(" ")[0] == name]
+
+
+def test_the_image_runs_as_an_ordinary_user_by_number() -> None:
+    (user,) = instructions("USER")
+
+    assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
+    assert f"useradd --uid {user.partition(':')[0]} " in DOCKERFILE
+
+
+def test_the_checkpoint_of_the_image_is_in_its_volume() -> None:
+    (volume,) = instructions("VOLUME")
+
+    assert f"BCPOLL_CHECKPOINT__PATH={volume}/bcpoll.db" in DOCKERFILE
+
+
+def test_nothing_gets_into_the_image_but_what_it_is_built_from() -> None:
+    copied = {name for line in instructions("COPY") for name in line.split()[:-1]}
+
+    assert copied == {"setup.py", "setup.cfg", "README.md", "LICENSE", "config.example.toml", "bcpoll"}
+    assert {name for name in copied if not (JOBS.parent / name).exists()} == set()
+    assert "TOKEN" not in DOCKERFILE.upper().replace("TOKENS", "").replace("NO TOKEN", "")
+
+
+def test_the_image_starts_and_checks_with_commands_that_exist() -> None:
+    from bcpoll.cli import cli
+
+    (started,), (checked,) = instructions("CMD"), instructions("HEALTHCHECK")
+    called = re.findall(r'"([a-z-]+)"', started) + re.findall(r"bcpoll ([a-z-]+)", checked)
+
+    assert instructions("ENTRYPOINT") == ['["bcpoll"]']
+    assert called == ["run", "check"]
+    assert set(called) <= set(cli.commands)
+    # Docker takes no other exit code for a failure than 1.
+    assert "|| exit 1" in checked
+
+
+# --- Kubernetes ------------------------------------------------------------------------------------------------------
+
+
+def codes(action: str) -> set[int]:
+    """The exit codes for which the job's policy has this action."""
+    rules = re.findall(
+        r"- action: (\w+)\n +onExitCodes:\n +containerName: bcpoll\n.*?values: \[(.*?)\]", CRONJOB, re.DOTALL
+    )
+    return {int(code) for name, values in rules if name == action for code in values.split(",")}
+
+
+def retried() -> set[int]:
+    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.BcpollError)]
+    return {one.exit_code for one in classes if issubclass(one, (errors.RetryLater, errors.LookAgain))}
+
+
+def test_a_job_tries_again_just_what_may_pass_by_itself() -> None:
+    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.BcpollError)]
+
+    assert codes("Count") == retried()
+    assert codes("FailJob") == {one.exit_code for one in classes} - retried() | {2, 3}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "concurrencyPolicy: Forbid",
+        "restartPolicy: Never",
+        "accessModes: [ReadWriteOncePod]",
+        "runAsNonRoot: true",
+        "allowPrivilegeEscalation: false",
+        "readOnlyRootFilesystem: true",
+        "drop: [ALL]",
+        "type: RuntimeDefault",
+        "automountServiceAccountToken: false",
+        "args: [--log-format, json, run-once]",
+    ],
+)
+def test_the_job_keeps_to_the_rules_for_closed_pods_and_runs_alone(line: str) -> None:
+    assert re.search(rf"^ +{re.escape(line)}$", CRONJOB, re.MULTILINE)
+
+
+def test_the_job_runs_as_the_user_of_the_image_and_keeps_its_checkpoint_on_the_claim() -> None:
+    (user,) = instructions("USER")
+    (path,) = re.findall(r"BCPOLL_CHECKPOINT__PATH\n +value: (\S+)/bcpoll.db", CRONJOB)
+
+    assert re.findall(r"runAs(?:User|Group): (\d+)", CRONJOB) == user.split(":")
+    assert re.search(rf"- name: state\n +mountPath: {path}$", CRONJOB, re.MULTILINE)
+    assert re.search(r"- name: state\n +persistentVolumeClaim:\n +claimName: bcpoll$", CRONJOB, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl here")
+def test_kubectl_can_read_the_job(tmp_path: Path) -> None:
+    (tmp_path / "cronjob.yaml").write_text(CRONJOB)
+    (tmp_path / "kustomization.yaml").write_text("resources: [cronjob.yaml]\n")
+    read = subprocess.run(
+        ["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (read.returncode, read.stderr) == (0, "")
+    assert re.findall(r"^kind: (\w+)$", read.stdout, re.MULTILINE) == ["PersistentVolumeClaim", "CronJob"]
