@@ -8,18 +8,19 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import WhenClosed, duration_text, is_there, policy
 from bcpoll.core.fit import foreign_sales, is_old_version, linked, skew, tendered, unknown_rates
 from bcpoll.core.order import Json
-from bcpoll.core.shop import Register
+from bcpoll.core.shop import Register, Transactions
 from bcpoll.errors import AccessRefused, BcpollError, Problem, SettingsError
 from bcpoll.look import Look, NotRead, Setup, otherwise
 
@@ -167,16 +168,39 @@ def _is_scope_alone(outcome: object) -> bool:
     return isinstance(outcome, AccessRefused) and outcome.status == 403
 
 
+def _is_bad_token(outcome: object) -> TypeGuard[AccessRefused]:
+    return isinstance(outcome, AccessRefused) and outcome.status == 401
+
+
 def _store_scopes(look: Look, subject: str) -> Iterator[Finding]:
-    yield from _reads(
-        subject,
-        {"orders and refunds": look.raw_orders, "products": look.some_stock, "store information": look.store},
-    )
+    reads: dict[str, Callable[[], object]] = {
+        "orders and refunds": look.raw_orders,
+        "products": look.some_stock,
+        "store information": look.store,
+    }
+    refused = look.transactions.outcome() if look.settings.sync.transactions is Transactions.AUTO else None
+    if isinstance(refused, AccessRefused) and refused.status == 403:
+        yield _warning(subject, refused.message, f"{refused.hint} {_BY_STATUS}")
+    elif look.settings.sync.transactions is Transactions.AUTO:
+        reads["transactions"] = look.transactions
+    yield from _reads(subject, reads)
+
+
+_BY_STATUS = (
+    'Until then, whether an order is paid goes by its status alone: [sync] transactions = "off" says that it may.'
+)
 
 
 def _pos_token(look: Look, subject: str) -> Iterator[Finding]:
     if _is_scope_alone(look.retailer.outcome()):
         yield _fine(subject, "accepted")
+        return
+    refused = look.retailer.outcome()
+    if look.settings.pos.access_token and _is_bad_token(look.time.outcome()) and _is_bad_token(refused):
+        with suppress(AccessRefused):
+            look.retailer()
+        hint = f"{refused.hint} Both sides refused theirs: see whether the two were swapped."
+        yield _problem(subject, AccessRefused(refused.message, hint=hint, status=refused.status))
         return
     how = "by bcpoll login" if look.settings.pos.access_token is None else "by a personal token"
     yield _fine(subject, f"accepted by {look.retailer().name} ({look.settings.pos.domain_prefix}), {how}")

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from bcpoll.config import Loaded, Settings
 from bcpoll.core.consignments import lines_are_complete
-from bcpoll.core.decode import decode_head, decode_order
+from bcpoll.core.decode import decode_head, decode_order, order_id_of
 from bcpoll.core.order import Json, Order
 from bcpoll.core.rejected import Rejected
 from bcpoll.core.shop import Outlet, PaymentType, Register, Retailer, StoreFacts, Tax, User
@@ -114,6 +114,7 @@ class Look:
         self.time: Once[datetime] = Once(store, source.server_time)
         self.store: Once[StoreFacts] = Once(store, source.store)
         self.raw_orders: Once[list[Json]] = Once(store, lambda: source.newest_orders(_RECENT))
+        self.transactions: Once[object] = Once(store, lambda: source.transactions(self._newest()))
         self.some_stock: Once[object] = Once(store, lambda: source.stock([1]))
         self.retailer: Once[Retailer] = Once(pos, point.retailer)
         self.registers: Once[tuple[Register, ...]] = Once(pos, point.registers)
@@ -126,6 +127,11 @@ class Look:
         self.reasons: Once[object] = Once(pos, point.adjustment_reasons)
         self.links = Once(pos, point.links)
         self.sales = Once(pos, lambda: point.some_sales_since(setup.now() - _LOOK_BACK))
+
+    def _newest(self) -> int:
+        """The newest order or, where there is none, an id that is nobody's: asking is what is tried."""
+        rows: list[Json] = otherwise(self.raw_orders, [])
+        return next(filter(None, map(order_id_of, rows)), 1)
 
     @cached_property
     def orders(self) -> list[Order]:

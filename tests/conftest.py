@@ -1,13 +1,14 @@
 """Guards around every test, Hypothesis profiles, and the options of single tests.
 
-The guards: no network but loopback, no sleeping, no settings from the environment, no real home folder, and logging as
-it was before. A guard that trips raises an error that no `except OSError` swallows.
+The guards: no network but loopback, no sleeping, no settings from the environment, no real home folder, no token in a
+log line or an error, and logging as it was before. A guard that trips raises what no `except OSError` swallows.
 """
 
 import gc
 import ipaddress
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -16,6 +17,8 @@ from typing import Any, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from bcpoll.errors import BcpollError
 
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
@@ -29,6 +32,10 @@ KEPT_VARIABLES = frozenset({"BCPOLL_SHARED"})
 
 class ReachedOutside(AssertionError):
     """A test tried to leave this machine."""
+
+
+class ToldToken(AssertionError):
+    """A log line or an error of the program holds a token."""
 
 
 class SleptInTest(AssertionError):
@@ -117,6 +124,40 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, empty_home: str) -
         if ours or name in ("CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", empty_home)
+
+
+# Every secret of the sandbox: the tokens of both sides, those that a login or a renewal gives, and what these need.
+SECRETS = re.compile(r"store-token|pos-token|client-secret|refresh-token|(code|access|refresh)-\d+-of-the-sandbox")
+
+
+@pytest.fixture(scope="session")
+def told_tokens() -> Iterator[list[str]]:
+    """Look through every line that any handler of the log formats, and every error of ours that is made."""
+    told: list[str] = []
+    formatted, made = logging.Handler.format, BcpollError.__init__
+
+    def look(text: str) -> str:
+        if SECRETS.search(text):
+            told.append(text)
+        return text
+
+    def make(self: BcpollError, message: str, *, hint: str = "") -> None:
+        look(f"{type(self).__name__}: {message} {hint}")
+        made(self, message, hint=hint)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.Handler, "format", lambda self, record: look(formatted(self, record)))
+        patch.setattr(BcpollError, "__init__", make)
+        yield told
+
+
+@pytest.fixture(autouse=True)
+def no_token_is_told(told_tokens: list[str]) -> Iterator[None]:
+    """Fail the test during which a token came out; raised at once, the error would go where the program's own go."""
+    yield
+    told, told_tokens[:] = [*told_tokens], []
+    if told:
+        raise ToldToken("\n".join(told))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,23 @@ from typing import TextIO
 import click
 
 from bcpoll import __version__
-from bcpoll.cli import check, init, login, playground, rebuild, reconcile, review, show, status, sync
+from bcpoll.cli import (
+    alerts,
+    backfill,
+    check,
+    init,
+    keeping,
+    login,
+    manual,
+    playground,
+    rebuild,
+    reconcile,
+    review,
+    show,
+    status,
+    stock,
+    sync,
+)
 from bcpoll.cli.options import Options, allow_json, print_json
 from bcpoll.errors import BcpollError, OutputLost
 from bcpoll.logs import LogFormat, configure
@@ -125,10 +141,14 @@ def _tell(error: BcpollError, *, as_json: bool) -> None:
 
 for _command in (
     *sync.COMMANDS,
+    *backfill.COMMANDS,
     *status.COMMANDS,
     *show.COMMANDS,
+    *stock.COMMANDS,
     *reconcile.COMMANDS,
     *review.COMMANDS,
+    *alerts.COMMANDS,
+    *keeping.COMMANDS,
     *rebuild.COMMANDS,
     *check.COMMANDS,
     *init.COMMANDS,
@@ -136,3 +156,5 @@ for _command in (
     *playground.COMMANDS,
 ):
     cli.add_command(allow_json(_command))
+for _command in manual.COMMANDS:
+    cli.add_command(_command)

@@ -98,6 +98,11 @@ class Talk:
             say(f"\n{question.where}\n")
             self._explained.add(question.key)
 
+    def head(self, title: str) -> None:
+        """Begin a part of the conversation; in bold where that is wanted and can be shown."""
+        is_plain = self.environ.get("NO_COLOR") or self.environ.get("TERM") == "dumb"
+        click.echo(f"\n{title}" if is_plain else click.style(f"\n{title}", bold=True), err=True)
+
     def check(self, question: Question, text: str) -> str:
         """A value as it goes into the settings; UsageError where it is none."""
         from bcpoll.config import problem_with
@@ -187,6 +192,15 @@ def say(text: str) -> None:
     click.echo(text.replace(inner, _folded(inner)), err=True)
 
 
+def say_row(label: str, text: str) -> None:
+    """Tell something beside its label; where the terminal is too narrow for it, folded under its own beginning."""
+    width = shutil.get_terminal_size().columns
+    if len(label) + len(text) > width > 2 * len(label):
+        click.echo(click.wrap_text(text, width, initial_indent=label, subsequent_indent=" " * len(label)), err=True)
+    else:
+        click.echo(f"{label}{text}", err=True)
+
+
 def _folded(text: str) -> str:
     """A text folded between words where the terminal is narrow, each of its paragraphs by itself."""
     width = min(shutil.get_terminal_size().columns, 100) - len("Error: ")
@@ -241,4 +255,8 @@ def choose(talk: Talk, question: Question, choices: Sequence[Choice], proposed: 
 def _list(choices: Sequence[Choice]) -> None:
     width = max(len(choice.name) for choice in choices)
     for number, choice in enumerate(choices, 1):
-        click.echo(f"  {number:>2}  {choice.name:<{width}}  {choice.about}".rstrip(), err=True)
+        label = f"  {number:>2}  "
+        if choice.about:
+            say_row(f"{label}{choice.name:<{width}}  ", choice.about)
+        else:
+            say_row(label, choice.name)

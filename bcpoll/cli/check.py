@@ -1,6 +1,5 @@
 """`bcpoll check`: whether everything is in order, and what to do about what is not."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -75,16 +74,8 @@ def _show(finding: "Finding") -> None:
     from bcpoll.cli import render
 
     sign, word, colour = _MARKS[finding.verdict.value]
-    mark = sign if _can_show("✓✗") else word
+    mark = sign if render.can_show("✓✗") else word
     render.show_finding(mark, colour, finding.subject, finding.detail, finding.remedy)
-
-
-def _can_show(text: str) -> bool:
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _sum(found: "list[Finding]") -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bcpoll.cli.asking import Choice, Key, Question, Talk, choose, is_somebody_there, need_somebody, say
+from bcpoll.cli.asking import Choice, Key, Question, Talk, choose, is_somebody_there, need_somebody, say, say_row
 from bcpoll.cli.check import checked, show
 from bcpoll.cli.options import Options, pass_options
 from bcpoll.errors import AccessRefused, BcpollError
@@ -32,7 +32,7 @@ STORE_HASH = Question(
     asks="Store hash",
     where=(
         "In BigCommerce, under Settings > Store-level API accounts, make an account with the read-only scopes Orders,"
-        " Order transactions, Customers, Products, and Information & settings. The store hash is what stands after"
+        " Order transactions, Products, and Information & settings. The store hash is what stands after"
         " /stores/ in the API path that it shows."
     ),
 )
@@ -474,7 +474,7 @@ class _Step:
 
 def _go_through(step: _Step, talk: Talk) -> None:
     if is_somebody_there():
-        click.secho(f"\n{_STEPS.index(step) + 1} of {len(_STEPS)}: {step.name}", bold=True, err=True)
+        talk.head(f"{_STEPS.index(step) + 1} of {len(_STEPS)}: {step.name}")
     step.ask(talk)
 
 
@@ -520,9 +520,9 @@ def _confirm(talk: Talk) -> None:
     """Show all answers, and have them corrected until they are right."""
     while not talk.takes_proposals:
         width = max(len(step.name) for step in _STEPS)
-        click.secho("\nYour answers", bold=True, err=True)
+        talk.head("Your answers")
         for number, step in enumerate(_STEPS, 1):
-            click.echo(f"  {number}  {step.name:<{width}}  {step.answer(talk)}", err=True)
+            say_row(f"  {number}  {step.name:<{width}}  ", step.answer(talk))
         click.echo(err=True)
         need_somebody("--yes")
         number = click.prompt(
@@ -578,4 +578,4 @@ def _next(talk: Talk, path: Path, config: Path | None) -> None:
     width = max(len(command) for command, _ in commands)
     click.echo("\nNext:", err=True)
     for command, about in commands:
-        click.echo(f"  bcpoll {named}{command:<{width}}   {about}", err=True)
+        say_row(f"  bcpoll {named}{command:<{width}}   ", about)

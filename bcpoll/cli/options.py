@@ -1,8 +1,12 @@
 """What every command is handed, and how it prints plain values."""
 
+import csv
+import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,38 @@ def _as_json(context: click.Context, _: click.Parameter, is_asked: bool) -> None
         context.obj = replace(context.obj, as_json=True)
 
 
+def id_of(what: str, remedy: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that reads one number or several; what is none is refused with where to find it."""
+
+    def one(text: str) -> int:
+        if not _NUMBER.fullmatch(text):
+            raise click.BadParameter(f"{text!r} is not the id of {what}. {remedy}")
+        return int(text)
+
+    def read(_ctx: click.Context, _param: click.Parameter, typed: Any) -> Any:
+        return tuple(map(one, typed)) if isinstance(typed, tuple) else one(typed)
+
+    return read
+
+
+# No longer than what a checkpoint can hold.
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)
+
+ORDER_ID = id_of("an order", "Write its number, such as 1042.")
+
+
+def is_in_our_time(day: date) -> bool:
+    """Whether there can have been orders on that day, or soon will be: far from now, it was typed wrongly."""
+    return 2000 <= day.year < 3000
+
+
 def print_json(value: Mapping[str, Any], *, one_line: bool = False) -> None:
     """Print one JSON object on stdout; on one line where more of them follow."""
     click.echo(json.dumps(value, indent=None if one_line else 2, default=str, ensure_ascii=False))
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """A line of CSV, with its end."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()

@@ -1,16 +1,15 @@
 """`bcpoll reconcile`: BigCommerce, ledger and POS compared for a window, order by order and day by day."""
 
-import csv
-import io
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.options import Options, csv_line, pass_options, print_json
+from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
 
 if TYPE_CHECKING:
     from bcpoll.cli.wiring import Connection
@@ -23,30 +22,18 @@ _DIFFERS = 3
 _DAYS_BACK = 7
 
 
-def _bound(_ctx: click.Context, _param: click.Parameter, text: str | None) -> date | datetime | None:
-    """Read a day as 2026-11-30 or a moment with its zone; everything else could be meant in more than one way."""
-    from bcpoll.core.times import parse_day, parse_time
-
-    read = (parse_day(text) or parse_time(text)) if text else None
-    if text and read is None:
-        raise click.BadParameter(
-            f"{text!r} is neither a day nor a moment. Write 2026-11-30, or date, time and zone: 2026-11-30T12:00:00Z."
-        )
-    return read
-
-
 @click.command(
     epilog="Example: bcpoll reconcile --since 2026-11-01 --until 2026-11-30",
     short_help="Compare BigCommerce, the ledger and the POS, order by order.",
 )
 @click.option(
     "--since",
-    callback=_bound,
+    callback=bound,
     metavar="WHEN",
     help="Orders placed from this day or moment on; a week back unless told.",
 )
 @click.option(
-    "--until", callback=_bound, metavar="WHEN", help="Up to the end of this day, or up to this moment; now unless told."
+    "--until", callback=bound, metavar="WHEN", help="Up to the end of this day, or up to this moment; now unless told."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print every order of the window as a line of CSV.")
 @pass_options
@@ -83,10 +70,10 @@ def reconcile(options: Options, since: date | None, until: date | None, as_csv: 
         tally, noted = Tally(), []
         rows = _counted(reconciler.compare(window, lambda: _heed(stop, STOPPED)), tally, zone)
         if as_csv:
-            click.echo(_csv_line(_COLUMNS), nl=False)
+            click.echo(csv_line(_COLUMNS), nl=False)
         for one in rows:
             if as_csv:
-                click.echo(_csv_line(_csv_row(one, zone)), nl=False)
+                click.echo(csv_line(_csv_row(one, zone)), nl=False)
             elif one.findings:
                 noted.append(one)
         told = _Told(window=window, zone=zone, tally=tally, noted=noted, before_start=reconciler.before_start)
@@ -126,28 +113,14 @@ def _counted(found: "Iterable[Compared]", tally: "Tally", zone: tzinfo) -> "Iter
 
 
 def _window(connection: "Connection", since: date | None, until: date | None) -> "tuple[Window, tzinfo]":
-    from bcpoll.core.times import day_begins
     from bcpoll.reconcile import Window
 
-    zone = _zone(connection.shop.timezone)
+    zone = zone_named(connection.shop.timezone)
     now = connection.source.server_time()
-    first = since or now.astimezone(zone).date() - timedelta(days=_DAYS_BACK)
-    last = until if until is None or isinstance(until, datetime) else until + timedelta(days=1)
-    begins, ends = (at if isinstance(at, datetime) else day_begins(at, zone) for at in (first, last or now))
-    if begins >= ends:
-        raise click.UsageError(f"The window is empty: it begins at {begins:%Y-%m-%d %H:%M} UTC and ends before.")
-    return Window(since=begins, until=ends), zone
-
-
-def _zone(name: str) -> tzinfo:
-    """The POS account's time zone; UTC where it does not say, or this host does not know it."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        click.echo(f"The POS account's time zone {name!r} is not known on this host: days are UTC days.", err=True)
-        return UTC
+    first = begins(since or now.astimezone(zone).date() - timedelta(days=_DAYS_BACK), zone)
+    last = ends(until or now, zone)
+    refuse_empty(first, last)
+    return Window(since=first, until=last), zone
 
 
 def _day(at: datetime | None, zone: tzinfo) -> str:
@@ -158,7 +131,7 @@ def _day(at: datetime | None, zone: tzinfo) -> str:
 
 
 def _show(told: _Told) -> None:
-    from bcpoll.cli import render
+    from bcpoll.cli import render, words
 
     differing = [one for one in told.noted if one.differs]
     notes = [one for one in told.noted if not one.differs]
@@ -175,7 +148,7 @@ def _show(told: _Told) -> None:
     if told.tally.days:
         _show_days(told)
         click.echo()
-    click.echo(_summary(told))
+    words.say(_summary(told))
 
 
 def _show_days(told: _Told) -> None:
@@ -294,9 +267,3 @@ def _csv_row(one: "Compared", zone: tzinfo) -> tuple[object, ...]:
         *_cells(one.held)[1:],
         " ".join(one.sale_ids),
     )
-
-
-def _csv_line(cells: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()

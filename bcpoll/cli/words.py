@@ -20,6 +20,7 @@ _COUNTED = (
     ("refunded", "refund{s} booked"),
     ("declined", "declined refund{s} left out"),
     ("taken_out", "returned unit{s} taken out of stock again"),
+    ("put_back", "unit{s} put back into stock"),
     ("customers_created", "customer{s} created"),
     ("products_created", "product{s} created"),
     ("not_imported", "not to import"),

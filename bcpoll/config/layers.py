@@ -14,7 +14,14 @@ from types import MappingProxyType
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
-from bcpoll.config.remarks import doubtful_methods, doubtful_variables, exposed, same_token, takes_variables, two_ways_in
+from bcpoll.config.remarks import (
+    doubtful_methods,
+    doubtful_variables,
+    exposed,
+    same_token,
+    takes_variables,
+    two_ways_in,
+)
 from bcpoll.config.sections import PREFIX, Settings
 from bcpoll.config.values import Table
 from bcpoll.config.wording import problem_of, unknown_section

@@ -19,7 +19,7 @@ class Terminal:
         self.process = subprocess.Popen(
             command(*arguments),
             cwd=folder,
-            env=environment(**{"COLUMNS": "100", "TERM": "dumb"} | variables),
+            env=environment(**{"COLUMNS": "100", "LINES": "40", "TERM": "dumb"} | variables),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -41,12 +41,14 @@ class Terminal:
         os.write(self._ours, line.encode() + b"\n")
 
     def answers(self, given: Mapping[str, str]) -> None:
-        """Answer each question until the end: one with these words with that line, any other with Enter."""
+        """Answer each question until the end: one with these words with that line, one with a proposal with Enter."""
         while self._reads():
-            if self.text.endswith(": "):
-                question = self.text[self._read_up_to :].rpartition("\n")[2]
+            last = self.text[self._read_up_to :].rpartition("\n")[2]
+            # Not every colon is that of a question: what is read may end in the middle of a line.
+            line = next((line for words, line in given.items() if words in last), "" if last.endswith("]: ") else None)
+            if line is not None and last.endswith(": "):
                 self._read_up_to = len(self.text)
-                self.types(next((line for words, line in given.items() if words in question), ""))
+                self.types(line)
 
     def _reads(self) -> bool:
         """Read on; whether there was something, and not the end."""

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from program import Desk, Said
+from program import Desk, Said, small_world
 
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.cli import run
 from bcpoll.cli.wiring import now
 from bcpoll.sandbox.faults import Fault
+from bcpoll.sandbox.world import World
 
 # Each test starts the program: run_once, processes and demo show in the quick part that the command line works.
 pytestmark = pytest.mark.slow
@@ -194,7 +195,7 @@ def test_a_closed_register_makes_the_orders_wait(desk: Desk) -> None:
     assert 'the register "Online" is closed' in said.err
     assert 'Open it in the POS, or set [pos] when_closed = "open"' in said.err
     assert desk.pos().sales == {}
-    assert desk.run("--json", "review", "list").json == {"review": []}
+    assert desk.run("--json", "review", "list").json["review"] == []
 
     desk.world.pos.open_register("Online")
     assert desk.run("run-once").code == 0
@@ -286,6 +287,25 @@ def test_the_checkpoint_of_another_shop(desk: Desk) -> None:
     assert "belongs to the store 'sandbox' and the POS 'sandbox', not to 'sandbox' and 'second'" in said.err
     assert "Give every shop a checkpoint of its own" in said.err
     assert desk.writes() == writes
+
+
+def test_two_shops_in_one_checkpoint_though_neither_has_an_order_yet(open_desk: Callable[[World], Desk]) -> None:
+    desk = open_desk(small_world())
+    assert desk.run("run-once").code == 0
+    desk.write_config(('domain_prefix = "sandbox"', 'domain_prefix = "second"'))
+
+    refused(desk, 74, "belongs to the store 'sandbox' and the POS 'sandbox', not to 'sandbox' and 'second'")
+
+
+def test_the_first_run_tries_the_names_of_the_settings_though_there_is_no_order(
+    open_desk: Callable[[World], Desk],
+) -> None:
+    desk = open_desk(small_world())
+    desk.write_config(('register = "Online"', 'register = "Onlin"'))
+
+    refused(desk, 78, 'the POS has no register "Onlin"')
+    desk.write_config()
+    assert desk.run("run-once").code == 0
 
 
 def test_a_folder_for_the_checkpoint_that_does_not_exist(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from program import Desk
 
-from bcpoll.cli import check
+from bcpoll.cli import render
 
 LOGIN = ('access_token = "pos-token"', 'client_id = "client"\nclient_secret = "client-secret"')
 
@@ -90,7 +90,7 @@ def test_wrong_settings_can_be_had_as_json(desk: Desk) -> None:
 
 def test_a_terminal_without_the_signs_is_shown_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
-    assert not check._can_show("✓✗")
+    assert not render.can_show("✓✗")
 
 
 def test_before_a_login_the_way_to_it_is_told(desk: Desk) -> None:

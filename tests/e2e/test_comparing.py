@@ -203,7 +203,7 @@ def test_show_tells_of_refunds_and_their_sales(synced: Desk) -> None:
     [
         (["show", "999"], "The checkpoint has no order 999; --live asks BigCommerce for it."),
         (["show", "999", "--live"], "Neither BigCommerce nor the POS has an order 999."),
-        (["show", "first"], "'first' is not a valid integer"),
+        (["show", "first"], "'first' is not the id of an order. Write its number, such as 1042."),
     ],
 )
 def test_show_of_an_order_that_nobody_knows_is_a_usage_error(synced: Desk, arguments: list[str], told: str) -> None:
@@ -313,6 +313,9 @@ def test_reconcile_runs_beside_a_pass_without_holding_it_up(synced: Desk) -> Non
         (["--since", "11/10/2026"], "'11/10/2026' is neither a day nor a moment. Write 2026-11-30, or date, time and"),
         (["--since", "10"], "'10' is neither a day nor a moment."),
         (["--since", "2026-02-30"], "'2026-02-30' is neither a day nor a moment."),
+        (["--since", "0001-01-01"], "'0001-01-01': there were no orders in the year 1. See whether it is a slip."),
+        (["--until", "9999-12-31"], "'9999-12-31': there were no orders in the year 9999."),
+        (["--since", "0206-11-01T00:00:00Z"], "there were no orders in the year 206."),
         (["--since", "2026-11-01T00:00:00"], "'2026-11-01T00:00:00' is neither a day nor a moment."),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "The window is empty"),
     ],

@@ -235,7 +235,7 @@ def test_damage_that_no_pass_meets_is_found_within_a_day(desk: Desk, monkeypatch
     # The root of an index that only orders without an id would be in.
     zero_root_of("one_item_per_unreadable", desk.checkpoint)
 
-    at_once = desk.run("run-once", "--order", "999")
+    at_once = desk.run("run-once", "--order", "100")
     a_day_later = now() + timedelta(days=1)
     monkeypatch.setattr("bcpoll.cli.wiring.now", lambda: a_day_later)
     desk.world.set_clock(lambda: a_day_later)

@@ -21,6 +21,7 @@ HEAVY = {
     "rich",
     "flask",
     "apscheduler",
+    "prometheus_client",
     "dateutil",
 }
 

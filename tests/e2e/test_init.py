@@ -4,19 +4,16 @@ import getpass
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from program import LONGEST, TOKENS, Desk, Said, command, environment, small_world
+from program import LONGEST, TOKENS, Desk, Said, small_world
+from terminal import Terminal
 
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.seed import demo_world
@@ -617,42 +614,6 @@ def test_with_options_alone_an_application_is_connected_later(desk: Desk) -> Non
 
 
 # --- at a real terminal ----------------------------------------------------------------------------------------------
-
-
-class Terminal:
-    """A command line on a terminal of its own: waits for words, then types."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            command(*arguments),
-            cwd=folder,
-            env=environment(COLUMNS="100", TERM="dumb"),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            # A shell that started the tests in the background lets them, and what they start, ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        os.close(theirs)
-        self.text = ""
-        self._read_up_to = 0
-
-    def says(self, words: str) -> None:
-        while words not in self.text[self._read_up_to :]:
-            if not select.select([self._ours], [], [], LONGEST)[0]:
-                raise AssertionError(f"never said {words!r}, but {self.text!r}")
-            self.text += os.read(self._ours, 65_536).decode()
-        self._read_up_to = self.text.index(words, self._read_up_to) + len(words)
-
-    def types(self, line: str) -> None:
-        os.write(self._ours, line.encode() + b"\n")
-
-    def ends(self) -> int:
-        code = self.process.wait(LONGEST)
-        os.close(self._ours)
-        return code
 
 
 @pytest.fixture

@@ -50,6 +50,20 @@ def test_log_lines_go_to_stderr_and_name_the_order(desk: Desk) -> None:
     assert said.out.count("\n") == 1
 
 
+def test_every_log_line_of_a_pass_names_its_run_and_its_order(desk: Desk) -> None:
+    wrong = desk.order()
+    desk.world.store.overwrite(wrong, {"status_id": 99})
+
+    for run in (1, 2):
+        lines = [json.loads(line) for line in desk.run("--log-format", "json", "-vv", "run-once").err.splitlines()]
+        assert lines
+        assert {line["run"] for line in lines if " /api/" in line["message"]} <= {str(run)}
+        assert {line["run"] for line in lines if line["order"]} <= {str(run)}
+        assert [line for line in lines if line["message"].startswith("order ") and not line["order"]] == []
+        told = {line["order"] for line in lines if line["order"]}
+        assert told == ({100, 101, 102, wrong} if run == 1 else {wrong})
+
+
 def test_what_is_set_aside_is_told_by_the_exit_code_once(desk: Desk) -> None:
     wrong = desk.order(fields={"total_inc_tax": "1.0000"})
 
@@ -90,9 +104,25 @@ def test_several_orders_by_their_numbers(desk: Desk) -> None:
 def test_an_order_that_does_not_exist_is_named(desk: Desk) -> None:
     said = desk.run("run-once", "--order", "999")
 
-    assert said.code == 0
+    assert said.code == 2
     assert "BigCommerce has no order 999" in said.err
+    assert "This order is not in BigCommerce. Take the number from BigCommerce's list of orders" in said.err
     assert said.out.startswith("1 not found in BigCommerce")
+
+
+def test_beside_an_order_that_does_not_exist_the_others_are_written(desk: Desk) -> None:
+    said = desk.run("run-once", "--order", "100", "--order", "999", "--order", "101")
+
+    assert said.code == 2
+    assert "1 of these 3 orders are not in BigCommerce" in said.err
+    assert sorted(desk.pos().sales) == ["100", "101"]
+
+
+def test_a_dry_run_refuses_an_order_that_does_not_exist_as_well(desk: Desk) -> None:
+    said = desk.run("run-once", "--dry-run", "--order", "999")
+
+    assert said.code == 2
+    assert "This order is not in BigCommerce." in said.err
 
 
 def test_reading_further_back_writes_nothing_twice(desk: Desk) -> None:
@@ -109,8 +139,12 @@ def test_reading_further_back_writes_nothing_twice(desk: Desk) -> None:
         (["--since", "nonsense"], "'nonsense' is not a moment. Write date, time and zone: 2026-11-01T00:00:00Z."),
         (["--since", "2026-11-01"], "'2026-11-01' is not a moment."),
         (["--order", "x"], "'x' is not the id of an order. Write its number, such as 1042."),
+        (["--since", "2999-01-01T00:00:00Z"], "'2999-01-01T00:00:00Z' is yet to come. Name a moment that has been."),
+        (["--since", "11/10/2026"], "'11/10/2026' is not a moment."),
+        (["--since", "0001-01-01T00:00:00Z"], "there were no orders in the year 1. See whether it is a slip."),
         (["--order", "0"], "'0' is not the id of an order."),
-        (["--sinc", "5"], "No such option '--sinc'. Did you mean '--since'?"),
+        (["--order", "9" * 5000], "is not the id of an order."),
+        (["--dry-rum"], "Did you mean"),
         (["--bodies"], "--bodies goes with --dry-run."),
     ],
 )

@@ -3,9 +3,11 @@
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from program import LONGEST, Desk, small_world, start
+from terminal import Terminal
 from test_processes import held_at_sale
 
 from bcpoll.checkpoint import Checkpoint
@@ -35,6 +37,7 @@ def goes_on(desk: Desk, orders: int) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_all_that_is_in_flight_on_several_threads_is_settled(open_desk: OpenDesk, number: signal.Signals) -> None:
     desk = open_desk(small_world(orders=20))
+    desk.write_config(("[sync]\n", "[sync]\nworkers = 8\n"))
     desk.world.switch(existing_sale="doubles")
     with held_at_sale(desk.world, 6) as held, start("run-once", folder=desk.folder) as running:
         assert held.arrived.wait(LONGEST)
@@ -115,3 +118,57 @@ def test_a_rebuild_that_is_cut_short_is_run_again_before_anything_else_is(desk: 
     assert again.out.startswith("Read back 3 orders")
     goes_on(desk, 3)
     assert desk.writes() == writes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["check"], 130),
+        (["show", "100", "--live"], 130),
+        (["reconcile"], 75),
+        (["run-once", "--dry-run"], 130),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_ctrl_c_in_the_middle_of_reading_leaves_everything_as_it_was(desk: Desk, command: list[str], code: int) -> None:
+    desk.run("run-once")
+    desk.order()
+    before, on_disk = desk.pos(), sorted(path.name for path in desk.folder.iterdir())
+    rows = desk.ledger()
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> None:
+        if request.method == "GET":
+            arrived.set()
+            go_on.wait(LONGEST)
+
+    desk.world.after.append(hold)
+    terminal = Terminal(desk.folder, *command)
+    assert arrived.wait(LONGEST)
+    terminal.process.send_signal(signal.SIGINT)
+    go_on.set()
+    terminal.answers({})
+    desk.world.after.remove(hold)
+
+    assert terminal.ends() == code
+    assert "Traceback" not in terminal.text
+    assert ("Interrupted." if code == 130 else "stopping after what is in flight") in terminal.text
+    assert desk.pos() == before
+    assert desk.ledger() == rows
+    assert sorted(path.name for path in desk.folder.iterdir()) == on_disk
+    goes_on(desk, 4)
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_demo_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    # It says more than a terminal takes at once: until that is read, it cannot come to its end.
+    terminal = Terminal(tmp_path, "-vv", "demo", TMPDIR=str(tmp_path / "tmp"))
+    terminal.says("first run")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.answers({})
+
+    assert terminal.ends() == 130, terminal.text
+    assert terminal.text.endswith("Interrupted.\r\n")
+    assert [*(tmp_path / "tmp").iterdir()] == []

@@ -77,6 +77,7 @@ def test_what_does_not_go_to_a_terminal_holds_no_escapes(desk: Desk, monkeypatch
 def test_the_questions_of_init_are_plain_where_no_colour_is_wanted_and_keep_to_the_width(desk: Desk) -> None:
     desk.config.unlink()
     answers = {"hash:": "sandbox", "Access token": "store-token", "prefix:": "sandbox", "Personal token": "pos-token"}
+    answers["changes that answer:"] = ""
     terminal = Terminal(
         desk.folder, "init", "--api-url", desk.url, COLUMNS=str(WIDTH), TERM="xterm-256color", NO_COLOR="1"
     )

@@ -144,6 +144,20 @@ def test_a_pos_that_refuses_the_token_leaves_the_store_checked(shop: Shop) -> No
     assert shop.world.log.count(side="pos") == 1
 
 
+def test_where_both_tokens_are_refused_they_may_have_been_swapped(shop: Shop) -> None:
+    with setup_of(shop) as setup:
+        tokens = shop.world.tokens
+        tokens.store, tokens.pos = tokens.pos, tokens.store
+        found = list(findings(setup))
+
+    swapped = "see whether the two were swapped"
+    assert swapped in only("POS token", found).remedy
+    assert only("POS token", found).exit_code == 77
+    assert only("register", found).detail == "not checked: the POS did not let it be read, see above"
+    assert [one.subject for one in found if swapped in one.remedy] == ["POS token"]
+    assert exit_code(found) == 77
+
+
 def test_a_side_that_cannot_be_reached_ends_with_69(shop: Shop) -> None:
     shop.fails(Fault.ERROR_503, "GET", "/v2/time", times=99, side="store")
 
@@ -160,7 +174,7 @@ def test_one_read_that_breaks_down_leaves_the_others(shop: Shop) -> None:
 
     first, second = about("BigCommerce scopes", found)
     assert (first.verdict, first.exit_code) == (PROBLEM, 69)
-    assert second.detail == "may read orders and refunds, store information"
+    assert second.detail == "may read orders and refunds, store information, transactions"
     assert only("currency", found).verdict is FINE
 
 
@@ -229,6 +243,42 @@ def test_a_scope_that_the_store_s_token_lacks_is_named(shop: Shop, scope: str, s
     assert (problem.exit_code, rest.verdict) == (77, FINE)
     assert only("BigCommerce token", found).verdict is FINE
     assert exit_code(found) == 77
+
+
+def test_transactions_that_may_not_be_read_are_told_with_what_goes_by_the_status_then(shop: Shop) -> None:
+    shop.world.store_scopes = STORE_SCOPES - {"store_v2_transactions_read_only"}
+
+    found = checked(shop)
+
+    warning, rest = about("BigCommerce scopes", found)
+    assert (warning.verdict, rest.verdict) == (WARNING, FINE)
+    assert "GET /stores/sandbox/v3/orders/" in warning.detail
+    assert "store_v2_transactions_read_only" in warning.remedy
+    assert "goes by its status alone" in warning.remedy
+    assert "transactions" not in rest.detail
+    assert exit_code(found) == 0
+
+
+def test_transactions_are_not_asked_for_where_the_settings_leave_them_alone(path: Path) -> None:
+    shop = shop_at(path, settings={"sync": {"transactions": "off"}})
+    shop.world.store_scopes = STORE_SCOPES - {"store_v2_transactions_read_only"}
+
+    assert not_fine(checked(shop)) == []
+
+
+def test_the_right_to_read_transactions_is_tried_on_a_store_without_orders_too(path: Path) -> None:
+    shop = Shop(settings={"checkpoint": {"path": str(path)}})
+    shop.world.store_scopes = STORE_SCOPES - {"store_v2_transactions_read_only"}
+
+    assert not_fine(checked(shop)) == ["BigCommerce scopes"]
+
+
+def test_the_rights_that_are_asked_for_are_all_that_is_needed(shop: Shop) -> None:
+    """What README and `bcpoll init` tell to give a token: no customers, for each order says who placed it."""
+    shop.world.store_scopes = STORE_SCOPES - {"store_v2_customers_read_only"}
+
+    assert not_fine(checked(shop)) == []
+    assert shop.pass_().counts["created"] == 1
 
 
 POS_READS = (
