@@ -125,6 +125,7 @@ CODES = {MUGS: "mug-blue", SENT: "bc-shipping", BOWLS: "bowl"}
     ("units", "codes", "told"),
     [
         pytest.param({MUGS: 2, SENT: 1}, CODES, [], id="the same"),
+        pytest.param({MUGS: 2, SENT: 1, BOWLS: 0}, CODES, [], id="another that was sold and returned"),
         pytest.param(
             {MUGS: 1, BOWLS: 1, SENT: 1},
             CODES,
@@ -132,6 +133,12 @@ CODES = {MUGS: "mug-blue", SENT: "bc-shipping", BOWLS: "bowl"}
             id="one of another product",
         ),
         pytest.param({BOWLS: 2, SENT: 1}, CODES, ["bowl should be 0, is 2; mug-blue should be 2, is 0"], id="another"),
+        pytest.param(
+            {MUGS: 1, SENT: 2},
+            {MUGS: "mug-blue", SENT: "bc-shipping"},
+            ["bc-shipping should be 1, is 2; mug-blue should be 2, is 1"],
+            id="as many in all",
+        ),
         pytest.param({"id of what is gone": 2, SENT: 1}, CODES, [], id="a product that was deleted"),
         pytest.param({BOWLS: 2, SENT: 1}, {BOWLS: "bowl", SENT: "bc-shipping"}, [], id="another code by now"),
     ],
@@ -343,6 +350,16 @@ def test_a_refund_whose_sale_is_not_as_it_should_be_is_told(
     assert (findings(case), detail(case)) == ([finding], told)
 
 
+def test_each_refund_is_compared_by_itself() -> None:
+    other = replace(BACK, refund_id=9)
+    wrong = a_refund(sale_id=refund_sale_id(STORE, 9), total=Decimal(-10))
+    found = compared(a_case(a_sold(), wrong, wanted=replace(PAID, refunds=(BACK, other)))).findings
+    assert found == (
+        (Finding.MISSING, "refund 7 of 11"),
+        (Finding.WRONG_TOTAL, "refund 9 should be -11.00, is -10.00"),
+    )
+
+
 def test_an_order_that_is_voided_has_no_refunds_to_compare() -> None:
     assert findings(a_case(a_sold(VOIDED), wanted=replace(VOIDED, refunds=(BACK,)))) == []
 
@@ -479,6 +496,11 @@ def test_the_total_of_a_sale_is_what_the_pos_states_or_else_that_of_its_lines() 
         "0.00",
         "22.00",
     ]
+
+
+def test_units_of_a_product_on_several_lines_are_counted_together() -> None:
+    lines = [{"product": {"id": product}, "quantity": count} for product, count in (("p", 2), ("q", "5"), ("p", 1))]
+    assert sold(a_pos_sale(NESTED | {"line_items": lines}), 2).by_product == {"p": 3, "q": 5}
 
 
 def test_a_payment_of_no_known_type_has_none() -> None:

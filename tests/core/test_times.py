@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcpoll.core.times import day_begins, iso, parse_day, parse_time, rfc2822
+from bcpoll.core.times import day_begins, iso, parse_day, parse_time, rfc2822, span_text
 
 MOMENT = datetime(2017, 4, 20, 15, 32, tzinfo=UTC)
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -141,3 +141,24 @@ def test_a_day_begins_at_midnight_of_its_zone(day: date, begins: str) -> None:
 
 def test_a_day_whose_midnight_the_clocks_skip_begins_with_its_first_moment() -> None:
     assert iso(day_begins(date(2024, 3, 31), ZoneInfo("Asia/Beirut"))) == "2024-03-30T22:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (timedelta(seconds=-5), "0 s"),
+        (timedelta(0), "0 s"),
+        (timedelta(seconds=1), "1 s"),
+        (timedelta(seconds=59, milliseconds=999), "59 s"),
+        (timedelta(seconds=60), "1 min"),
+        (timedelta(minutes=59, seconds=59), "59 min"),
+        (timedelta(hours=1), "1 h 0 min"),
+        (timedelta(hours=3, minutes=5, seconds=59), "3 h 5 min"),
+        (timedelta(hours=47, minutes=59), "47 h 59 min"),
+        (timedelta(hours=48), "2 days"),
+        (timedelta(days=9, hours=23), "9 days"),
+    ],
+    ids=str,
+)
+def test_a_length_of_time_is_written_in_its_largest_units(length: timedelta, text: str) -> None:
+    assert span_text(length) == text
