@@ -523,16 +523,21 @@ def booking_from(memory: Mapping[str, Any]) -> BookedRefund:
 
 
 def history_memory(history: History, owed: Iterable[StockOwed]) -> Json:
-    """What a backfill notes once an action of its own is written, as JSON; `owed_from` reads back what is owed."""
+    """What a backfill notes once an action of its own is written, as JSON."""
     return {
         "backfill": history.backfill_id,
         "is_neutral": history.neutral_before is not None,
-        "owed": [[one.outlet_id, one.product_id, one.units] for one in owed],
+        "owed": owed_memory(owed),
     }
 
 
+def owed_memory(owed: Iterable[StockOwed]) -> list[list[str | int]]:
+    """What is owed to the stock as JSON; `owed_from` reads it back from the member `owed`."""
+    return [[one.outlet_id, one.product_id, one.units] for one in owed]
+
+
 def owed_from(memory: Mapping[str, Any]) -> list[StockOwed]:
-    """Read back what `history_memory` wrote of the stock."""
+    """Read back what is owed to the stock."""
     return [
         StockOwed(outlet_id=str(outlet_id), product_id=str(product_id), units=int(units))
         for outlet_id, product_id, units in memory["owed"]

@@ -24,9 +24,10 @@ from bcpoll.core.sale import CreateRefund, CreateSale, SaleState
 from bcpoll.core.shop import Refunds
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import BcpollError, RetryLater, Unreachable
+from bcpoll.logs import of_run
 from bcpoll.page import Pages
 from bcpoll.ports import OrderSource
-from bcpoll.rebuild import refuse_if_lost, take_over
+from bcpoll.rebuild import take_over
 from bcpoll.recover import recover
 from bcpoll.shell import Shell
 from bcpoll.start import begin
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 Turns: TypeAlias = Callable[[], AbstractContextManager[Shell]]
 """Gives what to work with for the length of a page; in between, others may have their turn."""
 
-_KIND = "backfill"
+KIND = "backfill"
+"""The kind of a run that deals with the past."""
 
 # To foresee what comes back, asking for the refunds of these will do.
 _REFUNDED = frozenset({OrderStatus.REFUNDED, OrderStatus.PARTIALLY_REFUNDED})
@@ -194,23 +196,22 @@ class _Run:
             workers = shell.workers
         is_complete = False
         try:
-            with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool:
+            with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool, of_run(str(run_id)):
                 is_complete = self._all_pages(backfill, run_id, pool)
         except BcpollError as error:
-            outcome = RunOutcome.STOPPED if isinstance(error, RetryLater) else RunOutcome.FAILED
-            self._end(run_id, outcome, error.message)
+            end_run(self._turns, run_id, outcome_of(error), self._counts, error.message)
             raise
         report = self._so_far(is_complete=is_complete)
-        self._end(run_id, RunOutcome.SET_ASIDE if report.set_aside else RunOutcome.DONE, "")
+        outcome = RunOutcome.SET_ASIDE if report.set_aside else RunOutcome.DONE
+        end_run(self._turns, run_id, outcome, self._counts)
         return report
 
     def _begun(self, shell: Shell) -> tuple[Backfill, int]:
         checkpoint, scope = shell.checkpoint, self._scope
-        refuse_if_lost(shell.source, shell.pos, checkpoint, shell.store_hash)
         start = begin(shell)
         backfill = checkpoint.begin_backfill(scope.since, scope.until, moves_stock=scope.moves_stock, now=shell.clock())
         self._total = sum(shell.source.order_counts(scope.since, _until(scope, start)).values())
-        run_id = checkpoint.begin_run(_KIND, shell.clock())
+        run_id = checkpoint.begin_run(KIND, shell.clock())
         if shell.policy.refunds is Refunds.IMPORT:
             with ThreadPoolExecutor(max_workers=1) as pool:
                 Pages(shell, run_id=run_id, pool=pool, counts=self._counts).refunds.read_past(scope.since, start)
@@ -257,13 +258,19 @@ class _Run:
     def _so_far(self, *, is_complete: bool = False) -> Report:
         return Report(counts=self._counts, total=self._total, is_complete=is_complete)
 
-    def _end(self, run_id: int, outcome: RunOutcome, message: str) -> None:
-        """Note how the run ended; that this could not be noted is no reason to fail."""
-        try:
-            with self._turns() as shell:
-                shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(self._counts), message)
-        except RetryLater:
-            log.debug("run %s ended without a note", run_id)
+
+def outcome_of(error: BcpollError) -> RunOutcome:
+    """How a run ended that was stopped by an error."""
+    return RunOutcome.STOPPED if isinstance(error, RetryLater) else RunOutcome.FAILED
+
+
+def end_run(turns: Turns, run_id: int, outcome: RunOutcome, counts: Counter[str], message: str = "") -> None:
+    """Note how a run ended. Where it was asked to stop and would have to wait for its turn, it goes without."""
+    try:
+        with turns() as shell:
+            shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(counts), message)
+    except RetryLater:
+        log.debug("run %s ended without a note", run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

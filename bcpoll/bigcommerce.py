@@ -138,12 +138,11 @@ class BigCommerce:
         """A page with the size it was read in: smaller where the server breaks down over a long one."""
         since, until = bounds
         least = {"min_date_created": rfc2822(since)} if since else {}
-        params = {**least, "max_date_created": rfc2822(until), "sort": "id:asc"}
-        after = {"min_id": last} if last else {}
+        params = {**least, "max_date_created": rfc2822(until), "sort": "id:asc", "min_id": max(last, 1)}
         path = f"{self._v2}/orders"
         while True:
             tries = 2 if size > _SMALLEST_PAGE else None
-            asked = {**params, **after, "limit": size, **_ORDER_PARTS}
+            asked = {**params, "limit": size, **_ORDER_PARTS}
             try:
                 return rows_of(self._client.get(path, asked, scope=_ORDERS, nothing=[], tries=tries), path), size
             except TooHeavy:

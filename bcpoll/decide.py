@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from bcpoll.apply import Planned
-from bcpoll.checkpoint import BackfilledOrder, History, LedgerRow, ReviewState
+from bcpoll.checkpoint import UNDONE, BackfilledOrder, History, LedgerRow, ReviewState
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
 from bcpoll.core.money import Currency, amount_text
@@ -165,7 +165,8 @@ class Decider:
             order_id = order_id_of(raw)
             row = ledger.get(order_id)
             of_order = refunds.get(order_id, NONE)
-            is_known = (again and order_id not in self.older) or row is not None or order_id in watched
+            is_in_ledger = row is not None and row.disposition != UNDONE
+            is_known = (again and order_id not in self.older) or is_in_ledger or order_id in watched
             is_ours = is_known or not is_before(head, self.start)
             if not again and row is not None and row.fingerprint == digest and not of_order.is_due:
                 self._counts["unchanged"] += 1

@@ -8,6 +8,7 @@ files themselves stay: deleting one would let two processes hold locks on two fi
 """
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ from types import MappingProxyType
 
 from bcpoll.budget import SYSTEM_CLOCK, Clock
 from bcpoll.errors import BcpollError, CheckpointError, RetryLater
+
+log = logging.getLogger(__name__)
 
 # It names the command and the host: for the owner of the checkpoint alone, like the checkpoint.
 _MODE = 0o600
@@ -114,6 +117,8 @@ def _awaited(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
             clock.sleep(_POLL)
         else:
             return False
+        if _is_held(backfill):
+            log.info("a backfill is at a page: waiting for its end")
         while _is_held(backfill):
             if _taken(handle, path):
                 return True

@@ -8,11 +8,21 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 from bcpoll.apply import applied_from, booking_from, owed_from
-from bcpoll.checkpoint import BackfilledOrder, Checkpoint, Intent, IntentKind, IntentState, LedgerRow, ReviewState
+from bcpoll.checkpoint import (
+    UNDONE,
+    BackfilledOrder,
+    Checkpoint,
+    Intent,
+    IntentKind,
+    IntentState,
+    LedgerRow,
+    ReviewState,
+)
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.times import parse_time
 from bcpoll.errors import TooHeavy, WrongAnswer
@@ -87,6 +97,8 @@ def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: dat
         case IntentKind.ADDRESS:
             # Nothing refers to it but the sale that was to follow, and that finds it in the address book.
             pass
+        case IntentKind.VOID_SALE if "undo" in intent.body:
+            _was_undone(checkpoint, intent, now=now, run_id=run_id)
         case _:
             checkpoint.record([_ledger_row(checkpoint, intent, now=now, run_id=run_id)])
     if "history" in intent.body:
@@ -99,6 +111,17 @@ def _was_adjusted(checkpoint: Checkpoint, intent: Intent, rest: Mapping[str, int
         checkpoint.take_out(int(intent.body["refund_id"]), rest)
     else:
         checkpoint.owe_stock(put_back(intent.body["items"], rest))
+
+
+def _was_undone(checkpoint: Checkpoint, intent: Intent, *, now: datetime, run_id: int) -> None:
+    """Note what the interrupted undoing of a backfill would have; that the order is done, the next one sees."""
+    memory = intent.body["undo"]
+    checkpoint.owe_stock(owed_from(memory))
+    if memory["refund_id"]:
+        checkpoint.undo_refunds([int(memory["refund_id"])])
+    else:
+        row = _ledger_row(checkpoint, intent, now=now, run_id=run_id)
+        checkpoint.record([replace(row, disposition=UNDONE)])
 
 
 def _go_on_as_backfill(checkpoint: Checkpoint, intent: Intent) -> None:

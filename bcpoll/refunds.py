@@ -110,7 +110,8 @@ class RefundBook:
     def catch_up(self, pos: PointOfSale, store_hash: str, order_ids: Collection[int]) -> None:
         """Take what waits for booked where the POS holds its sale: the checkpoint may be behind it."""
         for row in self._rows_of(order_ids):
-            sale = pos.sale(refund_sale_id(store_hash, row.refund_id, row.undone)) if row.state is RefundState.WAITING else None
+            sale_id = refund_sale_id(store_hash, row.refund_id, row.undone)
+            sale = pos.sale(sale_id) if row.state is RefundState.WAITING else None
             if sale is not None:
                 booked = found_booked(row, sale)
                 self._told[row.refund_id] = booked

@@ -42,6 +42,7 @@ from bcpoll.sandbox.store import Store
 from bcpoll.sandbox.switches import Switches
 from bcpoll.sandbox.world import World, furnish, new_world
 from bcpoll.shell import Shell
+from bcpoll.undo import Undone, run_undo
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 OUTLET = "Main Store"
@@ -296,6 +297,12 @@ class Shop:
         self.world.log.clear()
         with self.connected() as shell:
             return history.foresee(_turns(shell), history.Scope(**scope))
+
+    def undo(self, limit: int | None = None) -> Undone:
+        """Take back what backfills brought over."""
+        self.world.log.clear()
+        with self.connected() as shell:
+            return run_undo(_turns(shell), limit)
 
     def count_stock(self) -> None:
         """Let somebody count what is on the shelf, and enter it into the POS."""

@@ -33,6 +33,7 @@ from bcpoll.checkpoint.person import Person, Traces
 from bcpoll.checkpoint.progress import Progress
 from bcpoll.checkpoint.records import (
     THERE_ALREADY,
+    UNDONE,
     Backfill,
     BackfilledOrder,
     BookedRefund,
@@ -59,6 +60,7 @@ from bcpoll.checkpoint.runs import POLL, Runs
 __all__ = [
     "POLL",
     "THERE_ALREADY",
+    "UNDONE",
     "Backfill",
     "BackfilledOrder",
     "BookedRefund",

@@ -22,9 +22,9 @@ from bcpoll.checkpoint.records import BookedRefund, RefundRow, RefundState
 
 _KEEP = """
     INSERT INTO refunds (
-        id, order_id, created_at, content, payload, state, is_due, sale_id, total, units, outlet_id, to_take_out,
-        written_at, run_id
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        id, order_id, created_at, content, payload, state, is_due, sale_id, undone, total, units, outlet_id,
+        to_take_out, written_at, run_id
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         order_id = excluded.order_id,
         created_at = excluded.created_at,
@@ -199,6 +199,7 @@ def _columns(row: RefundRow) -> tuple[object, ...]:
         row.state,
         row.is_due,
         row.sale_id,
+        row.undone,
         None if row.total is None else str(row.total),
         json_text({str(line): count for line, count in row.units.items()}),
         row.outlet_id,

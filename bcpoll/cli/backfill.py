@@ -1,7 +1,7 @@
 """`bcpoll backfill`: the shop's history, counted and shown first, then brought over once somebody has said yes."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
 if TYPE_CHECKING:
     from bcpoll.backfill import Effect, Forecast, Report, Scope
     from bcpoll.cli.wiring import Relay
-    from bcpoll.undo import Undone
+    from bcpoll.undo import ToUndo, Undone
 
 _SET_ASIDE = 3
 
@@ -28,16 +28,12 @@ bcpoll backfill brings the orders from before the first run into the POS. Nothin
 
 Today's stock stays as it is unless you say --move-stock. The passes of bcpoll run may go on meanwhile."""
 
-_EXAMPLES = """\b
-Examples:
-  bcpoll backfill --all-orders --dry-run
-  bcpoll backfill --since 2025-01-01 --until 2025-12-31
-  bcpoll backfill --all-orders --yes
-  bcpoll backfill --undo
-"""
+_GO_ON = "What is done is done. To go on where it was, give the same command again."
 
-
-@click.command(epilog=_EXAMPLES, short_help="Bring over the orders from before the first run.")
+@click.command(
+    epilog="Example: bcpoll backfill --since 2025-01-01 --until 2025-12-31 --dry-run",
+    short_help="Bring over the orders from before the first run.",
+)
 @click.option("--all-orders", is_flag=True, help="Bring over all of them.")
 @click.option("--since", callback=bound, metavar="WHEN", help="Only orders placed from this day or moment on.")
 @click.option("--until", callback=bound, metavar="WHEN", help="Only up to the end of this day, or up to this moment.")
@@ -47,7 +43,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Show what would be written and what that would do; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
 @pass_options
-def backfill(  # noqa: PLR0913
+def backfill(
     options: Options,
     *,
     all_orders: bool,
@@ -61,8 +57,8 @@ def backfill(  # noqa: PLR0913
 ) -> int:
     """Bring over the orders from before the first run, with their own dates and without moving today's stock.
 
-    It counts them first, shows what will happen and asks. Stopped at any point it goes on where it was; a second time it
-    writes nothing. It takes turns with a running bcpoll run, and leaves it a part of the POS's rate limit ([sync]
+    It counts them first, shows what will happen and asks. Stopped at any point it goes on where it was; a second time
+    it writes nothing. It takes turns with a running bcpoll run, and leaves it a part of the POS's rate limit ([sync]
     reserve). Days are days of the POS account's time zone.
 
     Exit codes: 0 done, 3 done but orders were set aside, 75 stopped early and safe to run again, 69 the other side
@@ -99,7 +95,8 @@ def _scope(relay: "Relay", since: date | None, until: date | None, limit: int | 
         return Scope(moves_stock=move_stock, limit=limit)
     with relay.turn() as shell:
         zone = zone_named(shell.shop().timezone)
-    first, last = since and begins(since, zone), until and ends(until, zone)
+    first = None if since is None else begins(since, zone)
+    last = None if until is None else ends(until, zone)
     if first and last:
         refuse_empty(first, last)
     return Scope(since=first, until=last, moves_stock=move_stock, limit=limit)
@@ -125,14 +122,11 @@ def _backfill(options: Options, relay: "Relay", scope: "Scope", *, dry_run: bool
         if dry_run:
             return _SET_ASIDE if effect.set_aside else 0
         _confirm("Bring them over?")
-    done: list[Report] = []
     try:
         with _progress(relay, expected.orders) as tell:
-            report = run_backfill(relay.turn, scope, lambda so_far: (done.append(so_far), tell(so_far))[-1])
+            report = run_backfill(relay.turn, scope, tell)
     except RetryLater:
-        if done:
-            click.echo(_summary(done[-1], relay), err=True)
-        click.echo("To go on where it was, give the same command again.", err=True)
+        click.echo(_GO_ON, err=True)
         raise
     if options.as_json:
         counts = {name: count for name, count in report.counts.items() if count}
@@ -168,14 +162,15 @@ def _show_forecast(expected: "Forecast", scope: "Scope") -> None:
     window = f"before {min(scope.until or expected.start, expected.start):%Y-%m-%d %H:%M} UTC"
     since = f" from {scope.since:%Y-%m-%d %H:%M} UTC on" if scope.since else ""
     titles = {int(status): status.title for status in OrderStatus}
-    rows = [(titles.get(status, f"status {status}"), f"{count:,}") for status, count in expected.by_status.items() if count]
+    counted = ((status, count) for status, count in expected.by_status.items() if count)
+    rows = [(titles.get(status, f"status {status}"), f"{count:,}") for status, count in counted]
     rows.append(("all", f"{expected.orders:,}"))
     render.show_table(f"Orders{since} {window}, by BigCommerce's count", ("status", "orders"), rows, right=("orders",))
     click.echo()
-    limit = limit_of(expected.registers)
+    limit, orders = limit_of(expected.registers), min(expected.orders, scope.limit or expected.orders)
     click.echo(
-        f"The POS takes {limit:,} requests in five minutes, for it has {expected.registers} registers: that many orders"
-        f" take about {duration(seconds_for(min(expected.orders, scope.limit or expected.orders), expected.registers))}."
+        f"With {expected.registers} registers the POS takes {limit:,} requests in five minutes: {orders:,} orders take"
+        f" about {duration(seconds_for(orders, expected.registers))}."
     )
 
 
@@ -185,7 +180,7 @@ def _show_effect(effect: "Effect", scope: "Scope") -> None:
     click.echo()
     years = sorted({*effect.sales, *effect.money})
     if years:
-        rows = [(year, f"{effect.sales[year]:,}", f"{effect.money.get(year, 0):,}") for year in years]
+        rows = [(str(year), f"{effect.sales[year]:,}", f"{effect.money.get(year, 0):,}") for year in years]
         columns = ("year", "sales", "money, less refunds")
         render.show_table("What would be written", columns, rows, right=columns[1:])
     else:
@@ -194,12 +189,12 @@ def _show_effect(effect: "Effect", scope: "Scope") -> None:
     render.show_table("Besides", ("", ""), _besides(effect, scope))
     if effect.set_aside:
         click.echo()
-        rows = [(reason, f"{count:,}") for reason, count in effect.set_aside.most_common()]
-        render.show_table("Would be set aside", ("reason", "orders"), rows, right=("orders",))
+        reasons = [(reason, f"{count:,}") for reason, count in effect.set_aside.most_common()]
+        render.show_table("Would be set aside", ("reason", "orders"), reasons, right=("orders",))
     if scope.moves_stock and effect.units:
         click.echo()
-        rows = [(code, f"{-count:+,}") for code, count in effect.units.most_common()]
-        render.show_table("What it would do to the stock", ("code", "units"), rows, right=("units",))
+        moved = [(code, f"{-count:+,}") for code, count in effect.units.most_common()]
+        render.show_table("What it would do to the stock", ("code", "units"), moved, right=("units",))
 
 
 def _besides(effect: "Effect", scope: "Scope") -> Iterator[tuple[str, str]]:
@@ -208,7 +203,8 @@ def _besides(effect: "Effect", scope: "Scope") -> Iterator[tuple[str, str]]:
     yield "cancelled", f"{effect.voided:,} voided sales"
     yield "refunds", f"{effect.refunds:,} of orders that say so"
     yield "new products", f"{len(effect.new_codes):,}"
-    units = f"{sum(effect.units.values()):,} units of {len(effect.units):,} products are sold"
+    products = f"{len(effect.units):,} product{'' if len(effect.units) == 1 else 's'}"
+    units = f"{sum(effect.units.values()):,} units of {products} are sold"
     yield "stock", units if scope.moves_stock else f"stays as it is: {units} and put back"
 
 
@@ -245,7 +241,7 @@ def _summary(report: "Report", relay: "Relay") -> str:
     )
 
 
-# --- how long ----------------------------------------------------------------------------------------------------------
+# --- how long --------------------------------------------------------------------------------------------------------
 
 # Requests to the POS for each order, in a history in which customers come again: the sale, and its share of the rest.
 _REQUESTS_EACH = 1.05
@@ -271,7 +267,7 @@ def duration(seconds: float) -> str:
     return f"{hours} hours" if hours < 48 else f"{round(hours / 24)} days"
 
 
-# --- progress ----------------------------------------------------------------------------------------------------------
+# --- progress --------------------------------------------------------------------------------------------------------
 
 # How often a line is printed where there is no terminal.
 _EVERY = 30.0
@@ -337,7 +333,7 @@ def _monotonic() -> float:
     return SYSTEM_CLOCK.monotonic()
 
 
-# --- undoing -----------------------------------------------------------------------------------------------------------
+# --- undoing ---------------------------------------------------------------------------------------------------------
 
 
 def _undo(options: Options, relay: "Relay", limit: int | None, *, dry_run: bool, yes: bool) -> int:
@@ -349,30 +345,30 @@ def _undo(options: Options, relay: "Relay", limit: int | None, *, dry_run: bool,
         registers = len(shell.pos.registers())
     if not options.as_json:
         _show_undo(found, registers)
-    if dry_run or not found["orders"]:
-        if options.as_json:
-            print_json({name: str(value) if name == "money" else value for name, value in found.items()})
+    elif dry_run:
+        print_json({"orders": found.orders, "sales": found.sales, "refunds": found.refunds, "money": str(found.money)})
+    if dry_run or not found.orders:
         return 0
     if not yes:
         _confirm("Void them?")
     try:
-        with _counting("Voiding", int(found["orders"])) as tell:
+        with _counting("Voiding", found.orders) as tell:
             undone = run_undo(relay.turn, limit, lambda so_far: tell(so_far.orders))
     except RetryLater:
-        click.echo("To go on where it was, give the same command again.", err=True)
+        click.echo(_GO_ON, err=True)
         raise
-    return _told_undone(options, relay, undone)
+    return _tell_undone(options, relay, undone)
 
 
-def _show_undo(found: Mapping[str, Any], registers: int) -> None:
-    if not found["orders"]:
+def _show_undo(found: "ToUndo", registers: int) -> None:
+    if not found.orders:
         click.echo("No order was brought over by a backfill.")
         return
+    seconds = seconds_for(_REQUESTS_EACH_UNDO * (found.sales + found.refunds), registers)
     click.echo(
-        f"{found['orders']:,} orders were brought over by a backfill; {found['sales']:,} sales of theirs stand, over"
-        f" {found['money']:,}, and {found['refunds']:,} refunds. All of these would be voided; the stock stays as it is,"
-        f" but for what was brought over with --move-stock. That takes about"
-        f" {duration(seconds_for(_REQUESTS_EACH_UNDO * (found['sales'] + found['refunds']), registers))}."
+        f"{found.orders:,} orders were brought over. {found.sales:,} sales and {found.refunds:,} refunds of theirs"
+        f" stand in the POS, over {found.money:,}: all of them would be voided, which takes about {duration(seconds)}."
+        " The stock stays as it is, but for what was brought over with --move-stock."
     )
 
 
@@ -380,7 +376,7 @@ def _show_undo(found: Mapping[str, Any], registers: int) -> None:
 _REQUESTS_EACH_UNDO = 3
 
 
-def _told_undone(options: Options, relay: "Relay", undone: "Undone") -> int:
+def _tell_undone(options: Options, relay: "Relay", undone: "Undone") -> int:
     if options.as_json:
         print_json(
             {

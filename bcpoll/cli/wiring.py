@@ -100,7 +100,7 @@ class Connection:
 
     def _refuse_if_lost(self) -> None:
         refuse_if_lost(self.source, self.pos, self.checkpoint, self.settings.bigcommerce.store_hash)
-        # Also where there is no order yet: names that the POS does not know show now, and the checkpoint gets its owner.
+        # Also where there is no order yet: names that the POS does not know show now, and the checkpoint has an owner.
         _ = self.shop
 
     def warn_of_skew(self) -> None:

@@ -291,9 +291,9 @@ class Store:
         end = after(stamps, span.most.timestamp(), key=_stamp_of) if span.most else len(stamps)
         return (self.orders[order_id] for _, order_id in stamps[start:end])
 
-    def by_id(self) -> Iterator[StoredOrder]:
-        """Orders by number, ascending."""
-        return (self.orders[order_id] for order_id in self._ids)
+    def by_id(self, least: int = 0) -> Iterator[StoredOrder]:
+        """Orders by number from one on, ascending."""
+        return (self.orders[order_id] for order_id in self._ids[bisect_left(self._ids, least) :])
 
     # Bookkeeping
 

@@ -111,6 +111,7 @@ class _Selection:
 
     span: Span
     filters: tuple[Filter, ...]
+    least_id: int = 0
 
     @property
     def is_bounded(self) -> bool:
@@ -119,7 +120,7 @@ class _Selection:
 
     def of(self, store: Store, *, by_time: bool = False) -> Iterator[StoredOrder]:
         """The orders by modification time, where that is asked for or narrows the search down; else by number."""
-        candidates = store.modified_within(self.span) if by_time or self.is_bounded else store.by_id()
+        candidates = store.modified_within(self.span) if by_time or self.is_bounded else store.by_id(self.least_id)
         return (order for order in candidates if all(keep(order) for keep in self.filters))
 
 
@@ -131,7 +132,8 @@ def _selection(world: World, params: Mapping[str, str], allowed: frozenset[str])
     span = Span(least=dates.get("min_date_modified"), most=dates.get("max_date_modified"))
     filters = [_filter(name, value) for name, value in params.items() if name in _FILTERS]
     created = Span(least=dates.get("min_date_created"), most=dates.get("max_date_created"))
-    return _Selection(span, (*filters, *_created_within(world, created), *_visible(world)))
+    least_id = int(params.get("min_id", 0))
+    return _Selection(span, (*filters, *_created_within(world, created), *_visible(world)), least_id)
 
 
 def _filter(name: str, value: str) -> Filter:

@@ -53,9 +53,10 @@ class Flood(Store):
         last = min(self.count - 1, (span.most - FIRST) // _EVERY) if span.most else self.count - 1
         return map(self._made, range(first, last + 1))
 
-    def by_id(self) -> Iterator[StoredOrder]:
-        """What is asked for by status or number: there is nothing Incomplete or Pending here."""
-        return iter(())
+    def by_id(self, least: int = 0) -> Iterator[StoredOrder]:
+        """Orders by number from one on; without one it is asked by status: nothing is Incomplete or Pending here."""
+        first = max(0, least - FIRST_ORDER)
+        return map(self._made, range(first, self.count)) if least else iter(())
 
     def _made(self, place: int) -> StoredOrder:
         at = FIRST + _EVERY * place

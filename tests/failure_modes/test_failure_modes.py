@@ -283,6 +283,45 @@ def test_07_a_first_run_that_books_the_past() -> None:
     assert shop.stock() == 49
 
 
+def a_shop_with_a_past() -> Shop:
+    shop = Shop(start=NOW)
+    shop.order("MUG", 3, at=NOW - 30 * DAY)
+    shop.count_stock()
+    return shop
+
+
+def test_07_a_history_that_takes_its_goods_out_of_todays_stock() -> None:
+    shop = a_shop_with_a_past()
+
+    shop.backfill()
+
+    assert shop.lives() == []
+
+
+def test_07_a_history_that_dies_before_it_has_put_its_goods_back() -> None:
+    shop = a_shop_with_a_past()
+    # The customer, the sale, and the reason of the adjustment that never came.
+    shop.dies_at_request(3, only_writes=True, after=True)
+    with pytest.raises(Killed):
+        shop.backfill()
+    shop.restart()
+
+    shop.pass_()
+
+    assert shop.lives() == []
+
+
+def test_07_a_history_that_puts_its_goods_back_twice() -> None:
+    shop = a_shop_with_a_past()
+
+    # What is never settled would be put back for ever.
+    shop.dies_at_request(8, only_writes=True, after=False)
+    with suppress(Killed):
+        shop.backfill()
+
+    assert shop.lives() == []
+
+
 def test_08_stock_taken_out_twice() -> None:
     shop = opened()
     shop.sell("CUP", known=False, stock=10)

@@ -16,6 +16,7 @@ from bcpoll.sandbox import pos_stock
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.switches import Switches
+from bcpoll.undo import to_undo
 
 ADJUST = "POST /stock_adjustments"
 YEAR = timedelta(days=365)
@@ -43,9 +44,8 @@ def adjusted(shop: Shop) -> list[tuple[str, str]]:
 
 
 def sold(shop: Shop) -> int:
-    return sum(
-        int(line["quantity"]) for sale in shop.world.pos.sales if sale["state"] == "closed" for line in sale["line_items"]
-    )
+    closed = [sale for sale in shop.world.pos.sales if sale["state"] == "closed"]
+    return sum(int(line["quantity"]) for sale in closed for line in sale["line_items"])
 
 
 class TestWhatItBringsOver:
@@ -375,6 +375,7 @@ class TestWhenSomethingGoesWrong:
         assert len(adjusted(shop)) == 1
         assert shop.lives() == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("after", [False, True])
     def test_killed_at_any_write_nothing_is_lost_or_doubled(self, after):
         for number in count(1):
@@ -513,6 +514,170 @@ class TestWhatItCosts:
         assert effect.money == {2025: Decimal("129.60")}
         assert effect.units == {"MUG": 12}
         assert shop.checkpoint.ledger([100]) == {}
+
+
+class TestUndo:
+    def test_it_voids_what_was_brought_over_and_leaves_the_stock_as_it_is(self):
+        shop = with_history(4)
+        before = shop.stock()
+        shop.backfill()
+
+        undone = shop.undo()
+
+        assert (undone.orders, undone.voided, undone.refused) == (4, 4, [])
+        assert [shop.states(order_id) for order_id in range(100, 104)] == [["voided"]] * 4
+        assert shop.stock() == before
+        assert shop.checkpoint.stock_owed(10) == []
+
+    def test_a_second_time_there_is_nothing_to_undo(self):
+        shop = with_history(2)
+        shop.backfill()
+        shop.undo()
+
+        assert shop.undo().orders == 0
+        assert shop.writes() == []
+
+    def test_what_was_brought_over_with_its_stock_gives_it_back(self):
+        shop = with_history(4)
+        before = shop.stock()
+        shop.backfill(moves_stock=True)
+
+        shop.undo()
+
+        assert shop.stock() == before
+        assert adjusted(shop) == []
+
+    @pytest.mark.parametrize("restock", ["true", "false"])
+    @pytest.mark.parametrize("moves_stock", [False, True])
+    def test_refunds_go_with_their_orders(self, restock, moves_stock):
+        shop = Shop(settings={"sync": {"restock_refunds": restock}})
+        old = shop.order("MUG", 3, at=NOW - YEAR)
+        shop.refund(old, Refund(lines={0: 2}))
+        shop.store.refunds[-1]["created"] = "2025-12-01T09:00:00Z"
+        shop.count_stock()
+        before = shop.stock()
+        shop.backfill(moves_stock=moves_stock)
+
+        undone = shop.undo()
+
+        assert undone.voided == 2
+        assert shop.states(old) == ["voided", "voided"]
+        assert shop.stock() == before
+
+    def test_what_moved_since_stays_moved(self):
+        shop = with_history(2)
+        shop.backfill()
+        shop.happens(shop.store.cancel, 100)
+        shop.pass_()
+        before = shop.stock()
+
+        shop.undo()
+
+        assert shop.stock() == before
+
+    def test_the_passes_leave_an_undone_order_alone(self):
+        shop = with_history(2)
+        shop.pass_()
+        shop.backfill()
+        shop.undo()
+
+        shop.happens(shop.store.ship, 100)
+        report = shop.pass_()
+
+        assert report.counts["before_start"] == 1
+        assert shop.states(100) == ["voided"]
+
+    def test_a_new_backfill_writes_it_anew_with_its_refunds(self):
+        shop = Shop(switches=Switches(existing_sale="doubles"))
+        old = shop.order("MUG", 3, at=NOW - YEAR)
+        shop.refund(old, Refund(lines={0: 2}))
+        shop.store.refunds[-1]["created"] = "2025-12-01T09:00:00Z"
+        shop.count_stock()
+        for _ in range(2):
+            shop.backfill()
+            shop.undo()
+
+        shop.backfill()
+
+        assert sorted(shop.states(old)) == ["closed"] * 2 + ["voided"] * 4
+        assert shop.lives() == []
+        assert shop.review() == []
+
+    def test_an_order_that_was_set_aside_is_forgotten(self):
+        shop = with_history(2)
+        shop.store.overwrite(100, {"total_inc_tax": "1.0000"})
+        shop.backfill()
+
+        shop.undo()
+        shop.store.overwrite(100, {"total_inc_tax": "21.6000"})
+        shop.later()
+
+        assert shop.review() == []
+        assert shop.sales(100) == []
+
+    def test_orders_of_the_passes_are_none_of_its_business(self):
+        shop = with_history(2)
+        new = shop.order()
+        shop.pass_()
+        shop.backfill()
+
+        shop.undo()
+
+        assert shop.states(new) == ["closed"]
+
+    def test_a_sale_that_the_pos_does_not_void_is_told(self):
+        shop = with_history(2, switches=Switches(void_by_put="refused"))
+        before = shop.stock()
+        shop.backfill()
+
+        undone = shop.undo()
+
+        assert [order_id for order_id, _, _ in undone.refused] == [100, 101]
+        shop.world.switch(void_by_put="works")
+        assert shop.undo().voided == 2
+        assert (shop.states(100), shop.states(101), shop.stock()) == (["voided"], ["voided"], before)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("after", [False, True])
+    def test_killed_at_any_write_it_voids_all_once(self, after):
+        for number in count(1):
+            shop = Shop(switches=Switches(existing_sale="doubles"))
+            for quantity in (1, 2, 3):
+                order_id = shop.order("MUG", quantity, at=NOW - YEAR)
+            shop.refund(order_id, Refund(lines={0: 1}))
+            shop.store.refunds[-1]["created"] = "2025-12-01T09:00:00Z"
+            shop.count_stock()
+            before = shop.stock()
+            shop.backfill()
+            shop.world.log.clear()
+            shop.dies_at_request(number, only_writes=True, after=after)
+            with suppress(Killed):
+                shop.undo()
+                break
+            shop.restart()
+
+            shop.undo()
+
+            assert {state for sale in shop.world.pos.sales for state in [sale["state"]]} == {"voided"}, number
+            assert shop.stock() == before, number
+            assert shop.checkpoint.stock_owed(10) == []
+        assert number == 4 + 1 + 1 + 1
+
+    def test_it_is_added_up_first(self):
+        shop = with_history(3)
+        shop.backfill()
+
+        with shop.connected() as shell:
+            found = to_undo(shell)
+
+        assert (found.orders, found.sales, found.refunds, found.money) == (3, 3, 0, Decimal("64.80"))
+
+    def test_a_limit_leaves_the_rest_for_the_next_time(self):
+        shop = with_history(3)
+        shop.backfill()
+
+        assert shop.undo(limit=2).orders == 2
+        assert shop.undo(limit=2).orders == 1
 
 
 def dies(request: object, path: str) -> None:

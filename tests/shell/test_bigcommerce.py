@@ -120,10 +120,40 @@ class TestCreatedBetween:
             "min_date_created": "Mon, 23 Nov 2026 11:59:59 +0000",
             "max_date_created": "Mon, 23 Nov 2026 12:01:01 +0000",
             "sort": "id:asc",
+            "min_id": "1",
             "limit": "250",
             "include": "consignments.line_items,fees",
             "consignment_structure": "object",
         }
+
+    def test_from_the_first_order_on_there_is_no_lower_bound(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer([a_placed(1, -100_000), a_placed(2, 0)]))
+
+        assert ids(source.created_between(None, later(60))) == [1, 2]
+
+        [seen] = server.seen
+        assert "min_date_created" not in seen.query
+
+    def test_it_begins_behind_an_id(self, server: Loopback, source: BigCommerce) -> None:
+        Shelf(server, [a_placed(number, 1) for number in range(1, 8)])
+
+        assert ids(source.created_between(NOON, later(60), after=5)) == [6, 7]
+
+    def test_orders_are_counted_by_status(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer({"statuses": [{"id": 11, "count": 3}, {"id": 5, "count": "0"}], "count": 3}))
+
+        assert source.order_counts(None, later(60)) == {11: 3, 5: 0}
+
+        [seen] = server.seen
+        assert seen.path == "/stores/abc123/v2/orders/count"
+        assert seen.query == {"max_date_created": "Mon, 23 Nov 2026 12:01:00 +0000"}
+
+    @pytest.mark.parametrize("answer", [[], {"count": 3}, {"statuses": [{"count": 3}]}])
+    def test_a_count_that_is_none_is_no_answer(self, server: Loopback, source: BigCommerce, answer: object) -> None:
+        server.says(json_answer(answer))
+
+        with pytest.raises(WrongAnswer, match="/v2/orders/count"):
+            source.order_counts(NOON, later(60))
 
     def test_the_end_of_the_window_is_not_in_it(self, server: Loopback, source: BigCommerce) -> None:
         Shelf(server, [a_placed(number, at) for number, at in enumerate((-1, 0, 59, 60, 61), 1)])

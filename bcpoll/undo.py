@@ -1,0 +1,301 @@
+"""Taking back what backfills brought over: the sales voided, page by page, each once, and the stock as it should be.
+
+Owns what is voided and what becomes of the books. A void gives back to the stock what its sale took; of a sale that was
+stock-neutral that is owed at once with its sign turned, so that the stock stays as it is, whatever moved since. Once an
+order is undone the passes leave it alone, as they do all orders from before the start; a new backfill may write it
+anew.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from bcpoll.apply import STOPPED, applied_memory, owed_memory
+from bcpoll.backfill import KIND, Turns, end_run, outcome_of
+from bcpoll.checkpoint import (
+    UNDONE,
+    BackfilledOrder,
+    Checkpoint,
+    Intent,
+    IntentKind,
+    LedgerRow,
+    RefundRow,
+    RefundState,
+    RunOutcome,
+    Settlement,
+    StockOwed,
+)
+from bcpoll.core.money import ZERO
+from bcpoll.core.order import Json
+from bcpoll.core.sale import AppliedState
+from bcpoll.core.times import iso
+from bcpoll.errors import BcpollError
+from bcpoll.putback import StockReturner
+from bcpoll.recover import recover
+from bcpoll.resolve import PRODUCT_FEED
+from bcpoll.send import NOT_SENT, Result, void_sale
+from bcpoll.shell import Shell
+
+# As many orders as a page of the list holds: a turn takes about as long.
+_PAGE = 250
+
+_LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
+_STANDING = frozenset({RefundState.BOOKED, RefundState.CHANGED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToUndo:
+    """What there is to take back."""
+
+    orders: int = 0
+    sales: int = 0
+    refunds: int = 0
+    money: Decimal = ZERO
+    """What the sales come to, less their refunds."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Undone:
+    """What was taken back so far."""
+
+    orders: int = 0
+    voided: int = 0
+    refused: list[tuple[int, str, str]]
+    """Order, sale and what the POS said, of sales that are to be voided by hand."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was taken back, as a run notes it."""
+        return Counter(orders=self.orders, voided=self.voided)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Void:
+    """A sale to void."""
+
+    sale_id: str
+    refund_id: int
+    """0 for the order's own sale."""
+    owed: tuple[StockOwed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What is to be void of an order: its refunds first, so that no refund ever stands without its sale."""
+
+    row: LedgerRow
+    voids: tuple[_Void, ...]
+
+
+def to_undo(shell: Shell) -> ToUndo:
+    """Add up what there is to take back, from the checkpoint alone."""
+    found = ToUndo()
+    for rows in _pages(shell.checkpoint):
+        ids = [row.order_id for row in rows]
+        sales = [row.applied.total for row in shell.checkpoint.ledger(ids).values() if row.applied.state in _LIVE]
+        refunds = [row.total or ZERO for row in shell.checkpoint.refunds_of(ids) if row.state in _STANDING]
+        found = ToUndo(
+            orders=found.orders + len(rows),
+            sales=found.sales + len(sales),
+            refunds=found.refunds + len(refunds),
+            money=found.money + sum(sales, ZERO) - sum(refunds, ZERO),
+        )
+    return found
+
+
+def run_undo(turns: Turns, limit: int | None = None, tell: Callable[[Undone], None] = lambda undone: None) -> Undone:
+    """Take back what backfills brought over, at most so many orders; `tell` is called after each page.
+
+    Raises what stopped it; what was done until then is done, and the next time goes on.
+    """
+    undone = Undone(refused=[])
+    with turns() as shell:
+        run_id, workers = shell.checkpoint.begin_run(KIND, shell.clock()), shell.workers
+    try:
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool:
+            for _ in _all_pages(turns, run_id, pool, limit, undone):
+                tell(undone)
+    except BcpollError as error:
+        end_run(turns, run_id, outcome_of(error), undone.counts, error.message)
+        raise
+    end_run(turns, run_id, RunOutcome.DONE, undone.counts)
+    return undone
+
+
+def _all_pages(turns: Turns, run_id: int, pool: Executor, limit: int | None, undone: Undone) -> Iterator[None]:
+    last: int | None = 0
+    while last is not None and (limit is None or undone.orders < limit):
+        count = _PAGE if limit is None else min(_PAGE, limit - undone.orders)
+        with turns() as shell:
+            last = _Page(shell, run_id, pool, undone).undo(last, count)
+        yield
+
+
+class _Page:
+    """A page of orders to take back."""
+
+    def __init__(self, shell: Shell, run_id: int, pool: Executor, undone: Undone) -> None:
+        self._shell = shell
+        self._checkpoint = shell.checkpoint
+        self._run_id = run_id
+        self._pool = pool
+        self._undone = undone
+
+    def undo(self, after: int, count: int) -> int | None:
+        """Take back the next orders and give the last one's id; None where there are no more."""
+        shell = self._shell
+        if shell.stop.is_set():
+            raise STOPPED
+        recover(shell.pos, self._checkpoint, now=shell.clock(), run_id=self._run_id)
+        rows = self._checkpoint.backfilled_after(after, count)
+        if rows:
+            jobs = list(self._jobs(rows))
+            self._intend(jobs)
+            halt = threading.Event()
+            self._close(rows, jobs, list(self._pool.map(lambda job: _carried_out(shell, job, halt), jobs)))
+        StockReturner(pos=shell.pos, checkpoint=self._checkpoint, clock=shell.clock, run_id=self._run_id).settle()
+        return rows[-1].order_id if rows else None
+
+    def _jobs(self, rows: Sequence[BackfilledOrder]) -> Iterator[_Job]:
+        ids = [row.order_id for row in rows]
+        ledger, refunds = self._checkpoint.ledger(ids), self._checkpoint.refunds_of(ids)
+        unclear = {intent.order_id for intent in self._checkpoint.open_intents()}
+        live = [row.applied.sale_id for row in ledger.values() if row.applied.state in _LIVE]
+        standing = [row for row in refunds if row.state in _STANDING]
+        moved = self._checkpoint.moved_by_sales([*live, *(row.sale_id for row in standing)])
+        for row in rows:
+            of_order = ledger.get(row.order_id)
+            if of_order is not None and row.order_id not in unclear:
+                mine = [refund for refund in standing if refund.order_id == row.order_id]
+                yield _Job(row=of_order, voids=tuple(self._voids(row, of_order, mine, moved)))
+
+    def _voids(
+        self,
+        row: BackfilledOrder,
+        of_order: LedgerRow,
+        refunds: Sequence[RefundRow],
+        moved: Mapping[str, Sequence[StockOwed]],
+    ) -> Iterator[_Void]:
+        for refund in refunds:
+            owed = moved.get(refund.sale_id, ()) if row.is_neutral else self._taken_out(refund, moved)
+            yield _Void(sale_id=refund.sale_id, refund_id=refund.refund_id, owed=tuple(owed))
+        if of_order.applied.state in _LIVE:
+            owed = moved.get(of_order.applied.sale_id, ()) if row.is_neutral else ()
+            yield _Void(sale_id=of_order.applied.sale_id, refund_id=0, owed=tuple(owed))
+
+    def _taken_out(self, refund: RefundRow, moved: Mapping[str, Sequence[StockOwed]]) -> Sequence[StockOwed]:
+        """What an adjustment took out of stock again after a refund: to be put back when the void takes it out too."""
+        history = self._checkpoint.history(refund.order_id)
+        is_taken_out = any(one.kind is IntentKind.STOCK and one.target == refund.sale_id for one in history)
+        return moved.get(refund.sale_id, ()) if is_taken_out and not refund.to_take_out else ()
+
+    def _intend(self, jobs: Sequence[_Job]) -> None:
+        now, since = self._shell.clock(), self._checkpoint.feed_version(PRODUCT_FEED)
+        self._checkpoint.intend(
+            Intent(
+                key=_key(void),
+                order_id=job.row.order_id,
+                kind=IntentKind.VOID_SALE,
+                target=void.sale_id,
+                body=_memory(job.row, void),
+                since=since,
+                created_at=now,
+                run_id=self._run_id,
+            )
+            for job in jobs
+            for void in job.voids
+        )
+
+    def _close(self, rows: Sequence[BackfilledOrder], jobs: Sequence[_Job], done: Sequence["_Carried"]) -> None:
+        """Write down what became of a page, in one transaction; raises what stopped it."""
+        checkpoint, now = self._checkpoint, self._shell.clock()
+        finished = {job.row.order_id for job, carried in zip(jobs, done, strict=True) if carried.is_finished}
+        with checkpoint.atomic():
+            for job, carried in zip(jobs, done, strict=True):
+                checkpoint.settle_many(_settlements(job, carried), at=now)
+                voided = [void for void, result in zip(job.voids, carried.results, strict=False) if result.is_done]
+                checkpoint.owe_stock(owed for void in voided for owed in void.owed)
+                checkpoint.undo_refunds([void.refund_id for void in voided if void.refund_id])
+                is_void = any(not void.refund_id for void in voided)
+                if is_void or job.row.order_id in finished:
+                    row = _undone_row(job.row, is_void=is_void)
+                    checkpoint.record([replace(row, written_at=now, run_id=self._run_id)])
+                self._count(job, carried, voided)
+            checkpoint.solve(finished, now)
+            checkpoint.forget_backfilled(finished)
+        self._undone.orders += len(rows)
+        stopped = next((carried.error for carried in done if carried.error), None)
+        if stopped is not None:
+            raise stopped
+
+    def _count(self, job: _Job, carried: "_Carried", voided: Sequence[_Void]) -> None:
+        self._undone.voided += len(voided)
+        for void, result in zip(job.voids, carried.results, strict=False):
+            if not result.is_done and result is not NOT_SENT:
+                self._undone.refused.append((job.row.order_id, void.sale_id, result.detail))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Carried:
+    """What became of the voids of an order; one that is not listed stays open to be looked up."""
+
+    results: tuple[Result, ...]
+    is_finished: bool
+    error: BcpollError | None = None
+
+
+def _carried_out(shell: Shell, job: _Job, halt: threading.Event) -> _Carried:
+    """Void the sales of one order, one after the other, up to the first that is not void. Runs on the pool."""
+    if not job.voids:
+        return _Carried(results=(), is_finished=True)
+    if halt.is_set() or shell.stop.is_set():
+        return _Carried(results=(NOT_SENT,) * len(job.voids), is_finished=False, error=STOPPED)
+    results: list[Result] = []
+    for void in job.voids:
+        if results and not results[-1].is_done:
+            results.append(NOT_SENT)
+            continue
+        try:
+            results.append(void_sale(shell.pos, void.sale_id))
+        except BcpollError as error:
+            halt.set()
+            return _Carried(results=tuple(results), is_finished=False, error=error)
+    return _Carried(results=tuple(results), is_finished=results[-1].is_done)
+
+
+def _settlements(job: _Job, carried: _Carried) -> Iterator[Settlement]:
+    """What became of each intent; the one that an error ended stays open, and those after it were never sent."""
+    for void, result in zip(job.voids, carried.results, strict=False):
+        yield Settlement(key=_key(void), state=result.state, detail=result.detail, result=result.result)
+    if carried.error is not None:
+        for void in job.voids[len(carried.results) + 1 :]:
+            yield Settlement(key=_key(void), state=NOT_SENT.state, detail=NOT_SENT.detail)
+
+
+def _key(void: _Void) -> str:
+    return f"{IntentKind.VOID_SALE.value}:{void.sale_id}"
+
+
+def _memory(row: LedgerRow, void: _Void) -> Json:
+    """What a later run needs to finish the books if this one does not come back (`recover`)."""
+    return {
+        "order": {"status_id": row.status_id, "modified_at": iso(row.modified_at)},
+        "applied": applied_memory(replace(row.applied, state=AppliedState.VOIDED)),
+        "undo": {"refund_id": void.refund_id, "owed": owed_memory(void.owed)},
+    }
+
+
+def _undone_row(row: LedgerRow, *, is_void: bool) -> LedgerRow:
+    """The ledger's row of an order that was undone: without a fingerprint, so that a new backfill looks at it."""
+    applied = replace(row.applied, state=AppliedState.VOIDED) if is_void else row.applied
+    return replace(row, disposition=UNDONE, fingerprint="", applied=applied)
+
+
+def _pages(checkpoint: Checkpoint) -> Iterator[Sequence[BackfilledOrder]]:
+    after = 0
+    while rows := checkpoint.backfilled_after(after, _PAGE):
+        yield rows
+        after = rows[-1].order_id

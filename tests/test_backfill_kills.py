@@ -1,0 +1,170 @@
+"""A history of 5,000 orders brought over by a program that is killed a hundred times while requests keep failing.
+
+One seed decides the orders, the moments of death and the faults. What POS, stock and ledger hold in the end is what
+they hold after a run that nothing disturbed; and the same for a program that is killed while it takes all of it back.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from everything import copied
+from shop import ADA, BASIL, GUEST, NOBODY, NOW, OUTLET, Killed, Misfortune, Shop
+
+from bcpoll.core.status import OrderStatus
+from bcpoll.errors import BcpollError
+from bcpoll.sandbox.drafts import Draft, Parcel
+from bcpoll.sandbox.faults import Fault
+from bcpoll.sandbox.refunds import Refund
+from bcpoll.sandbox.world import World
+
+pytestmark = pytest.mark.slow
+
+ORDERS, KILLS = 5_000, 100
+
+# What passes by itself, be it that the outcome has to be looked up.
+FAULTS = (
+    Fault.RESET_BEFORE,
+    Fault.RESET_AFTER,
+    Fault.HANG_AFTER,
+    Fault.ERROR_500_AFTER,
+    Fault.HTML_502,
+    Fault.BUSY_SECONDS,
+    Fault.EMPTY_BODY,
+    Fault.CUT_BODY,
+)
+FAULTY = 0.002
+
+# A life may end while the program still looks up what the one before left open, or some pages later.
+SHORTEST, LONGEST = 10, 180
+
+# No POS would write a second sale under an id that is there; one that does shows every sale that is sent twice.
+HARSH = {"existing_sale": "doubles", "search_lag_requests": 0}
+
+SKUS = ("MUG", "POT", "PAN", "BOWL", "SONG")
+STATUSES = (
+    *[OrderStatus.COMPLETED] * 8,
+    OrderStatus.SHIPPED,
+    OrderStatus.AWAITING_PAYMENT,
+    OrderStatus.CANCELLED,
+    OrderStatus.INCOMPLETE,
+    OrderStatus.AWAITING_FULFILLMENT,
+)
+
+
+def history(count: int, random: Random) -> World:
+    """A shop with a year of orders behind it, refunds among them, counted at the moment it is connected."""
+    shop = Shop(switches=None)
+    shop.world.switch(**HARSH)
+    for sku in SKUS[1:]:
+        shop.sell(sku, stock=None if sku == "SONG" else 100_000, known=sku != "BOWL")
+    store = shop.store
+    for number in range(count):
+        at = NOW - timedelta(days=365) + timedelta(minutes=90 * number)
+        items = tuple(store.item(sku, random.randint(1, 3)) for sku in random.sample(SKUS, random.randint(1, 2)))
+        parcels = (Parcel(cost=random.choice(("0.00", "6.00"))),)
+        shopper = random.choice((ADA, BASIL, GUEST, NOBODY))
+        draft = Draft(items=items, shopper=shopper, status=random.choice(STATUSES), parcels=parcels)
+        order_id = store.place(draft, at=at)
+        if draft.status is OrderStatus.COMPLETED and random.random() < 0.05:
+            shop.refund(order_id, Refund(lines={0: 1}, status=random.choice((None, OrderStatus.COMPLETED))))
+            store.refunds[-1]["created"] = (at + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    shop.count_stock()
+    return shop.world
+
+
+@dataclass(frozen=True)
+class End:
+    """What there is in the end, without what tells when and by which run it was written."""
+
+    pos: Any
+    ledger: Mapping[int, Any]
+    refunds: tuple[Any, ...]
+    review: tuple[Any, ...]
+    owed: tuple[Any, ...]
+
+
+def end_of(shop: Shop) -> End:
+    assert shop.checkpoint.open_intents() == []
+    orders = list(shop.store.orders)
+    at_no_time = {"written_at": NOW, "run_id": None}
+    return End(
+        pos=shop.world.pos.snapshot(),
+        ledger={order: replace(row, **at_no_time, note="") for order, row in shop.checkpoint.ledger(orders).items()},
+        refunds=tuple(replace(row, **at_no_time) for row in shop.checkpoint.refunds_of(orders)),
+        review=tuple((item.order_id, item.reason) for item in shop.review()),
+        owed=tuple(shop.checkpoint.stock_owed(10)),
+    )
+
+
+def lives(shop: Shop, random: Random, step: Callable[[], bool]) -> int:
+    """Let the program try until one life says that all is done, each killed in its time; gives the deaths."""
+    deaths = 0
+    while True:
+        end = Misfortune(random.randint(SHORTEST, LONGEST), only_writes=False, after=random.random() < 0.5)
+        shop.world.before.append(end.before)
+        shop.world.after.append(end.at_end)
+        for fault in FAULTS:
+            shop.world.faults.on(fault, lambda _: random.random() < FAULTY / len(FAULTS), times=10**6)
+        try:
+            with suppress(BcpollError):
+                if step():
+                    shop.restart()
+                    return deaths
+        except Killed:
+            deaths += 1
+        shop.restart()
+        shop.time.forward(minutes=1)
+
+
+def stock(shop: Shop) -> dict[str, int]:
+    return {sku: int(shop.world.pos.stock(sku, OUTLET)) for sku in SKUS}
+
+
+@pytest.fixture(scope="module")
+def past() -> World:
+    return history(ORDERS, Random(6))
+
+
+def settled(shop: Shop) -> Shop:
+    """Some passes later, when all that was set aside for the faults was tried again."""
+    shop.later(3)
+    return shop
+
+
+def test_killed_a_hundred_times_it_leaves_what_an_undisturbed_run_leaves(past: World) -> None:
+    random = Random(66)
+    calm = Shop(world=copied(past), workers=4)
+    before = stock(calm)
+    calm.backfill()
+    assert stock(calm) | {"BOWL": 0} == before | {"BOWL": 0}
+
+    shop = Shop(world=copied(past), workers=4)
+    deaths = lives(shop, random, lambda: shop.backfill().is_complete)
+
+    assert deaths >= KILLS
+    ours, theirs = end_of(settled(shop)), end_of(settled(calm))
+    assert (ours.owed, ours.review) == ((), ())
+    assert ours.pos == theirs.pos
+    assert ours.ledger == theirs.ledger
+    assert ours.refunds == theirs.refunds
+    # Bowls began with what the store had left, which knows nothing of those that came back.
+    assert [found for found in shop.lives() if not found.startswith("BOWL")] == []
+
+
+def test_killed_while_it_takes_all_of_it_back_it_voids_every_sale_and_leaves_the_stock(past: World) -> None:
+    random = Random(666)
+    shop = Shop(world=copied(past), workers=4)
+    before = stock(shop)
+    shop.backfill(limit=1_000)
+
+    deaths = lives(shop, random, lambda: shop.undo().orders == 0)
+
+    assert deaths >= KILLS // 10
+    assert {sale["state"] for sale in shop.world.pos.sales} == {"voided"}
+    assert shop.checkpoint.stock_owed(10) == []
+    assert stock(shop) | {"BOWL": 0} == before | {"BOWL": 0}
