@@ -138,7 +138,7 @@ class BigCommerce:
         """A page with the size it was read in: smaller where the server breaks down over a long one."""
         since, until = bounds
         least = {"min_date_created": rfc2822(since)} if since else {}
-        params = {**least, "max_date_created": rfc2822(until), "sort": "id:asc", "min_id": max(last, 1)}
+        params: _Params = {**least, "max_date_created": rfc2822(until), "sort": "id:asc", "min_id": max(last, 1)}
         path = f"{self._v2}/orders"
         while True:
             tries = 2 if size > _SMALLEST_PAGE else None
@@ -239,11 +239,16 @@ class BigCommerce:
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
         """The ids of all orders in a status, ascending."""
         for rows in self._with_status(status_id, {}):
+            if any(whole_of(row, "status_id") not in (status_id, None) for row in rows):
+                raise WrongAnswer(f"{self._v2}/orders: status_id={status_id} was ignored")
             yield from map(order_id_of, rows)
 
     def orders_with_status(self, status_id: int) -> Iterator[list[Json]]:
         """Pages of raw orders in a status, ascending by id, with what belongs to them."""
-        return self._with_status(status_id, _ORDER_PARTS)
+        for rows in self._with_status(status_id, _ORDER_PARTS):
+            # An order may be on its way to another status; one that says so must not hold up the others.
+            if fitting := [row for row in rows if whole_of(row, "status_id") in (status_id, None)]:
+                yield fitting
 
     def _with_status(self, status_id: int, parts: _Params) -> Iterator[list[Json]]:
         """Pages of orders in a status. Goes on from the last id, so that nothing is skipped."""
@@ -254,8 +259,6 @@ class BigCommerce:
             asked = {"status_id": status_id, "sort": "id:asc", "limit": self._page_size, **after, **parts}
             answer = self._client.get(path, asked, scope=_ORDERS, loosely=True, nothing=[])
             rows = rows_of(answer, path)
-            if any(whole_of(row, "status_id") not in (status_id, None) for row in rows):
-                raise WrongAnswer(f"{path}: status_id={status_id} was ignored")
             # `min_id` may include the id it names or not: it is asked for again and left out here, as is an order
             # without a number that can be read.
             fresh = [row for row in rows if order_id_of(row) > last]

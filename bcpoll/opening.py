@@ -152,8 +152,12 @@ class OpeningStock:
         ledger = checkpoint.ledger(ids)
         watched = checkpoint.watched(ids - ledger.keys())
         refunds = self._refunds_of(ids)
+        # What a backfill could not write yet is put back into stock once it is written.
+        neutral = {order_id for order_id, row in checkpoint.pending_backfilled(ids).items() if row.is_neutral}
         for raw in rows:
             order_id = order_id_of(raw)
+            if order_id in neutral:
+                continue
             row, of_order = ledger.get(order_id), refunds.get(order_id, NONE)
             order = self._order(raw, is_known=order_id in ledger or order_id in watched)
             if order is None or (_is_done(row, raw) and not of_order.waiting):

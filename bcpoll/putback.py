@@ -19,11 +19,12 @@ from bcpoll.stock import Adjuster, StockReason
 
 log = logging.getLogger(__name__)
 
+INTO_STOCK = StockReason(name="BigCommerce history, in", adds=True)
+"""By this reason in the POS it is known that a backfill was run."""
+_OUT_OF_STOCK = StockReason(name="BigCommerce history, out", adds=False)
+
 # By whether units are put in.
-_REASONS = {
-    True: StockReason(name="BigCommerce history, in", adds=True),
-    False: StockReason(name="BigCommerce history, out", adds=False),
-}
+_REASONS = {True: INTO_STOCK, False: _OUT_OF_STOCK}
 
 # The most that one request may adjust.
 _AT_ONCE = 1000

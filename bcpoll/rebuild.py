@@ -5,6 +5,7 @@ order's own version, its content) is left open, and the next pass takes it over 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,8 +17,9 @@ from bcpoll.core.shop import PosCustomer, PosSale
 from bcpoll.core.sold import applied_state, named_order
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import parse_time
-from bcpoll.errors import CheckpointError
+from bcpoll.errors import AccessRefused, CheckpointError
 from bcpoll.ports import OrderSource, PointOfSale
+from bcpoll.putback import INTO_STOCK
 from bcpoll.refunds import found_booked, told_rows
 from bcpoll.start import fix_start
 
@@ -155,12 +157,19 @@ class Rebuild:
     def run(self, start: datetime | None) -> Rebuilt:
         """Fill the checkpoint; `start` None takes the oldest order among our sales. Cut short, it is simply run again.
 
-        Raises CheckpointError where the checkpoint has a start already: then it is not lost.
+        Raises CheckpointError where the checkpoint has a start already: then it is not lost; and, for `start` None,
+        where a backfill was run: then the oldest order does not tell the start.
         """
         if self._checkpoint.start() is not None:
             raise CheckpointError(
                 f"The checkpoint {self._checkpoint.path} is in use: there is nothing to make anew",
                 hint="Move the file away first if it is the wrong one.",
+            )
+        if start is None and self._was_backfilled():
+            raise CheckpointError(
+                "The POS holds orders from before the first run, which a backfill brought over",
+                hint="Say when the first run was, as a new start: bcpoll rebuild --start WHEN. Orders from then on that"
+                " are missing in the POS are written by the next pass, and move the stock.",
             )
         for page in self._pos.sales_after(0):
             self._keep_sales(page.rows)
@@ -176,6 +185,12 @@ class Rebuild:
             products=products,
             start=self._checkpoint.start(),
         )
+
+    def _was_backfilled(self) -> bool:
+        """Whether a backfill left its reason for adjustments; without the right to see, there is no such reason."""
+        with suppress(AccessRefused):
+            return INTO_STOCK.name in self._pos.adjustment_reasons(adds=INTO_STOCK.adds)
+        return False
 
     def _keep_sales(self, rows: Iterable[PosSale]) -> None:
         """Write a ledger row for each of our sales, the newest revision of an order over older ones."""

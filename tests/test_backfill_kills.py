@@ -168,3 +168,44 @@ def test_killed_while_it_takes_all_of_it_back_it_voids_every_sale_and_leaves_the
     assert {sale["state"] for sale in shop.world.pos.sales} == {"voided"}
     assert shop.checkpoint.stock_owed(10) == []
     assert stock(shop) | {"BOWL": 0} == before | {"BOWL": 0}
+
+
+def test_beside_a_poller_on_a_living_shop_both_bring_over_what_is_theirs() -> None:
+    random = Random(6666)
+    shop = Shop(world=history(1_000, random), workers=4, page_size=50)
+    shop.pass_()
+    recent: list[int] = []
+
+    def between() -> None:
+        """Five minutes of the shop's life, and the pass at their end."""
+        shop.time.forward(minutes=1)
+        recent.append(shop.order(random.choice(("MUG", "POT", "PAN")), random.randint(1, 3), shopper=ADA))
+        one = random.choice(recent)
+        if shop.store.orders[one].status == OrderStatus.AWAITING_FULFILLMENT:
+            happening = random.choice((shop.store.ship, shop.store.cancel, lambda order_id: give_back(shop, order_id)))
+            shop.happens(happening, one)
+        brought = [
+            row.order_id for row in shop.checkpoint.backfilled_after(0, 1_000) if shop.row(row.order_id).applied.total
+        ]
+        if brought:
+            order_id = random.choice(brought)
+            if shop.store.orders[order_id].status == OrderStatus.COMPLETED and not refunds_of(shop, order_id):
+                shop.happens(random.choice((shop.store.cancel, lambda order_id: give_back(shop, order_id))), order_id)
+        shop.time.forward(minutes=5)
+        shop.pass_()
+
+    report = shop.backfill(between=between)
+    shop.later(3)
+
+    assert report.is_complete
+    assert len(recent) > 20
+    assert shop.review() == []
+    assert [found for found in shop.lives() if not found.startswith("BOWL")] == []
+
+
+def give_back(shop: Shop, order_id: int) -> None:
+    shop.refund(order_id, Refund(lines={0: 1}))
+
+
+def refunds_of(shop: Shop, order_id: int) -> list[Any]:
+    return [row for row in shop.store.refunds if row["order_id"] == order_id]

@@ -11,7 +11,6 @@ from bcpoll.checkpoint.columns import any_of, optional_time_of, optional_time_te
 from bcpoll.checkpoint.file import CheckpointFile, Row
 from bcpoll.checkpoint.records import Backfill, BackfilledOrder, StockOwed
 
-# What was once written stays said: a row that is kept again for an order that failed anew does not forget its sale.
 _KEEP = """
     INSERT INTO backfilled (order_id, backfill_id, revision, is_neutral, is_pending) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (order_id) DO UPDATE SET
@@ -82,10 +81,6 @@ class Backfills(CheckpointFile):
         return self._read(
             _backfilled, "SELECT * FROM backfilled WHERE order_id > ? ORDER BY order_id LIMIT ?", order_id, limit
         )
-
-    def backfilled_count(self) -> int:
-        """How many orders a backfill wrote, or is still to write."""
-        return int(self._rows("SELECT count(*) AS orders FROM backfilled")[0]["orders"])
 
     def forget_backfilled(self, order_ids: Collection[int]) -> None:
         """Forget that these orders were brought over."""

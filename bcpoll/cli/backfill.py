@@ -30,6 +30,7 @@ Today's stock stays as it is unless you say --move-stock. The passes of bcpoll r
 
 _GO_ON = "What is done is done. To go on where it was, give the same command again."
 
+
 @click.command(
     epilog="Example: bcpoll backfill --since 2025-01-01 --until 2025-12-31 --dry-run",
     short_help="Bring over the orders from before the first run.",

@@ -43,7 +43,7 @@ class Call:
         """The JSON object of the body, or a refusal."""
         try:
             document = json.loads(self.body, parse_float=Decimal)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(400, f"the body is not JSON: {error}") from error
         if not isinstance(document, dict):
             raise Refused(400, "the body is not a JSON object")

@@ -30,6 +30,7 @@ from bcpoll.core.plan import (
     after,
     plan,
     refund_sale_id,
+    refund_sale_ids,
     revision_of,
     sale_id,
     taken_over,
@@ -457,6 +458,14 @@ def test_a_refund_gets_a_sale_of_its_own_once_the_order_s_stands() -> None:
 def test_the_id_of_a_refund_s_sale_never_changes() -> None:
     namespace = uuid.UUID("6f2d9c1e-0b5a-5c57-9a3f-2f1f6b8d4a10")
     assert refund_sale_id("abc123", 31) == str(uuid.uuid5(namespace, "bigcommerce:abc123:refund:31"))
+
+
+def test_a_refund_that_was_undone_gets_a_sale_under_another_id() -> None:
+    told = planned_refunds(a_return(31), refunded=Refunded(undone={31: 2}))
+
+    assert [action.sale_id for action in told.actions] == [refund_sale_id(STORE, 31, 2)]
+    assert refund_sale_ids(STORE, 31)[-3:] == tuple(refund_sale_id(STORE, 31, undone) for undone in (2, 1, 0))
+    assert len(set(refund_sale_ids(STORE, 31))) == 5
 
 
 def test_a_new_order_s_refund_comes_after_its_sale() -> None:

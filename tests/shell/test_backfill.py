@@ -11,7 +11,8 @@ from shop import ADA, BASIL, GUEST, NOW, Killed, Shop
 
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
-from bcpoll.errors import AccessRefused, RetryLater, Unreachable
+from bcpoll.errors import AccessRefused, CheckpointError, RetryLater, Unreachable
+from bcpoll.rebuild import Rebuild
 from bcpoll.sandbox import pos_stock
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.refunds import Refund
@@ -282,6 +283,22 @@ class TestStock:
 
         assert shop.review() == []
         assert shop.lives() == []
+
+    def test_an_order_of_the_past_that_was_set_aside_is_no_part_of_what_a_new_product_begins_with(self):
+        shop = Shop()
+        shop.sell("NEW", known=False, stock=20)
+        old = shop.order("NEW", 3, at=NOW - YEAR)
+        shop.store.overwrite(old, {"total_inc_tax": "1.0000"})
+        shop.backfill()
+        shop.order("NEW", 2)
+        shop.pass_()
+        assert shop.stock("NEW") == 15
+
+        shop.store.overwrite(old, {"total_inc_tax": "32.4000"})
+        shop.later()
+
+        assert shop.review() == []
+        assert shop.stock("NEW") == 15
 
     def test_a_reason_that_the_account_does_not_let_us_make_is_done_without(self):
         shop = with_history(2)
@@ -678,6 +695,39 @@ class TestUndo:
 
         assert shop.undo(limit=2).orders == 2
         assert shop.undo(limit=2).orders == 1
+
+
+class TestALostCheckpoint:
+    def test_it_is_not_made_anew_without_the_moment_of_the_start(self):
+        shop = with_history(3)
+        shop.backfill()
+        shop.forget()
+
+        with pytest.raises(CheckpointError, match="backfill"):
+            rebuild(shop, None)
+
+    def test_made_anew_from_the_start_on_it_leaves_the_past_to_a_backfill(self):
+        shop = with_history(5)
+        shop.backfill(limit=3)
+        shop.forget()
+
+        rebuild(shop, NOW)
+        assert shop.pass_().counts["created"] == 0
+        report = shop.backfill()
+
+        assert (report.counts["created"], report.is_complete) == (2, True)
+        assert shop.lives() == []
+
+
+def rebuild(shop: Shop, start: datetime | None) -> None:
+    with shop.connected() as shell:
+        Rebuild(
+            source=shell.source,
+            pos=shell.pos,
+            checkpoint=shell.checkpoint,
+            store_hash=shell.store_hash,
+            clock=shell.clock,
+        ).run(start)
 
 
 def dies(request: object, path: str) -> None:

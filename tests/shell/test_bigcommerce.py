@@ -468,6 +468,11 @@ class TestIdsWithStatus:
         with pytest.raises(WrongAnswer, match="status_id=0 was ignored"):
             list(source.order_ids_with_status(0))
 
+    def test_an_order_that_has_left_the_status_is_left_out(self, server: Loopback, source: BigCommerce) -> None:
+        server.says(json_answer([{"id": 1, "status_id": 11}, {"id": 2, "status_id": 1}, {"id": 3, "status_id": "?"}]))
+
+        assert [[row["id"] for row in rows] for rows in source.orders_with_status(1)] == [[2, 3]]
+
     @pytest.mark.parametrize("bad", [{"id": "abc"}, {}, {"id": 10**30}])
     def test_an_order_without_a_number_that_can_be_read_hides_no_other(
         self, server: Loopback, source: BigCommerce, bad: Json

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from bcpoll.checkpoint import (
     POLL,
+    BackfilledOrder,
     BookedRefund,
     Checkpoint,
     Intent,
@@ -27,6 +29,7 @@ from bcpoll.checkpoint import (
     ReviewState,
     RunOutcome,
     Settlement,
+    StockOwed,
     schema,
     told_again,
 )
@@ -951,6 +954,82 @@ class TestRefunds:
         checkpoint.take_out(33, {})
         assert checkpoint.prune(NOW + timedelta(days=1)) == 1
         assert [row.payload for row in checkpoint.refunds_of([7])] == [{"id": 31}, {}, {}]
+
+
+class TestBackfills:
+    def test_one_of_the_same_window_goes_on_and_another_window_has_its_own_position(self, checkpoint):
+        first = checkpoint.begin_backfill(None, NOW, moves_stock=False, now=NOW)
+        checkpoint.move_backfill(first.id, 700)
+
+        again = checkpoint.begin_backfill(None, NOW, moves_stock=False, now=NOW + DAY)
+        others = [
+            checkpoint.begin_backfill(NOW, None, moves_stock=False, now=NOW),
+            checkpoint.begin_backfill(None, NOW, moves_stock=True, now=NOW),
+        ]
+
+        assert again == replace(first, position=700)
+        assert [one.position for one in others] == [0, 0]
+        assert checkpoint.backfills() == [again, *others]
+
+    def test_one_that_has_ended_begins_anew(self, checkpoint):
+        first = checkpoint.begin_backfill(None, None, moves_stock=False, now=NOW)
+        checkpoint.move_backfill(first.id, 700)
+        checkpoint.end_backfill(first.id, NOW + DAY)
+
+        again = checkpoint.begin_backfill(None, None, moves_stock=False, now=NOW + DAY)
+
+        assert (again.id, again.position) != (first.id, 700)
+        assert checkpoint.backfills()[0].ended_at == NOW + DAY
+
+    def test_the_position_never_moves_back(self, checkpoint):
+        backfill = checkpoint.begin_backfill(None, None, moves_stock=False, now=NOW)
+        checkpoint.move_backfill(backfill.id, 700)
+        checkpoint.move_backfill(backfill.id, 250)
+
+        assert checkpoint.backfills()[0].position == 700
+
+    def test_an_order_is_kept_as_it_was_written_last(self, checkpoint):
+        backfill = checkpoint.begin_backfill(None, None, moves_stock=False, now=NOW)
+        pending, done = (
+            BackfilledOrder(order_id=7, backfill_id=backfill.id, revision=at, is_neutral=True, is_pending=not at)
+            for at in (0, 1)
+        )
+
+        checkpoint.keep_backfilled([pending])
+        assert checkpoint.pending_backfilled([7, 8]) == {7: pending}
+        checkpoint.keep_backfilled([done])
+
+        assert checkpoint.pending_backfilled([7]) == {}
+        assert checkpoint.backfilled_after(0, 10) == [done]
+        assert checkpoint.backfilled_after(7, 10) == []
+
+        checkpoint.forget_backfilled([7])
+        assert checkpoint.backfilled_after(0, 10) == []
+
+    def test_what_is_owed_adds_up_by_product_and_outlet_until_it_is_nothing(self, checkpoint):
+        cup, at_other = owed("cup", 3), owed("cup", 1, outlet="o2")
+        checkpoint.owe_stock([cup, cup, owed("pot", -2), at_other, owed("pan", 0)])
+
+        assert checkpoint.stock_owed(10) == [owed("cup", 6), owed("pot", -2), at_other]
+
+        checkpoint.owe_stock([owed("cup", -6), owed("pot", 2)])
+        assert checkpoint.stock_owed(10) == [at_other]
+
+    def test_an_undone_refund_waits_for_being_told_again(self, checkpoint):
+        told = TestRefunds().row()
+        checkpoint.keep_refunds([told])
+        checkpoint.book_refunds([BookedRefund(refund_id=31, sale_id="s31", total=Decimal(5), units={1: 1})], NOW)
+
+        checkpoint.undo_refunds([31])
+
+        (row,) = checkpoint.refunds_of([told.order_id])
+        assert (row.state, row.is_due, row.sale_id, row.total, row.units) == ("waiting", False, "", None, {})
+        assert row.undone == 1
+        assert told_again(row, told) is not None
+
+
+def owed(product: str, units: int, outlet: str = "o1") -> StockOwed:
+    return StockOwed(outlet_id=outlet, product_id=product, units=units)
 
 
 class TestReferences:

@@ -644,6 +644,16 @@ class TestStock:
         with pytest.raises(LookAgain):
             pos.adjust_stock([{"product_id": "p1", "outlet_id": "o1", "quantity": "-2", "reason": "CUSTOM"}])
 
+    def test_reasons_for_putting_in_are_others(self, server: Loopback, pos: LightspeedPos) -> None:
+        kinds = enumerate(("NEGATIVE", "POSITIVE"), 1)
+        rows = [{"id": f"r{at}", "name": kind, "type": kind, "version": at} for at, kind in kinds]
+        server.says(json_answer({"data": rows, "version": {"max": 2}}), json_answer({"data": []}))
+        server.says(json_answer({"data": {"id": "r9"}}))
+
+        assert pos.adjustment_reasons(adds=True) == {"POSITIVE": "r2"}
+        assert pos.create_adjustment_reason("Ours", adds=True) == "r9"
+        assert server.seen[-1].json == {"name": "Ours", "enabled": True, "type": "POSITIVE"}
+
     def test_our_reasons_are_those_for_taking_out_that_are_switched_on(
         self, server: Loopback, pos: LightspeedPos
     ) -> None:
