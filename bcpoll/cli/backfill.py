@@ -31,6 +31,14 @@ Today's stock stays as it is unless you say --move-stock. The passes of bcpoll r
 _GO_ON = "What is done is done. To go on where it was, give the same command again."
 
 
+# Where it is kept that nobody wants to know how far it has got.
+_QUIET = f"{__name__}.quiet"
+
+
+def _hush(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001
+    context.meta[_QUIET] = is_asked
+
+
 @click.command(
     epilog="Example: bcpoll backfill --since 2025-01-01 --until 2025-12-31 --dry-run",
     short_help="Bring over the orders from before the first run.",
@@ -43,6 +51,7 @@ _GO_ON = "What is done is done. To go on where it was, give the same command aga
 @click.option("--undo", is_flag=True, help="Void again what was brought over.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written and what that would do; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
+@click.option("--no-progress", is_flag=True, expose_value=False, callback=_hush, help="Do not tell how far it has got.")
 @pass_options
 def backfill(
     options: Options,
@@ -296,6 +305,9 @@ def _progress(relay: "Relay", orders: int) -> "Iterator[Callable[[Report], None]
 @contextmanager
 def _counting(title: str, total: int) -> Iterator[Callable[..., None]]:
     """A bar on a terminal, else a line now and then; called with how many are done, and with words beside that."""
+    if click.get_current_context().meta.get(_QUIET):
+        yield lambda _done, _said="": None
+        return
     if sys.stderr.isatty():
         with _bar(title, total) as tell:
             yield tell

@@ -64,6 +64,15 @@ def test_a_terminal_is_shown_colours_unless_told_otherwise(desk: Desk) -> None:
     assert COLOUR.findall(shown(desk, "check", NO_COLOR=""))
 
 
+@pytest.mark.parametrize(("wish", "bars"), [((), True), (("--no-progress",), False)])
+def test_a_backfill_tells_how_far_it_has_got_unless_nobody_wants_to_know(
+    desk: Desk, wish: tuple[str, ...], *, bars: bool
+) -> None:
+    desk.write_config(('start = "2000-01-01T00:00:00Z"', 'start = "2026-11-23T00:00:00Z"'))
+
+    assert ("Bringing over" in shown(desk, "backfill", "--all-orders", "--yes", *wish)) is bars
+
+
 def test_what_does_not_go_to_a_terminal_holds_no_escapes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
