@@ -201,6 +201,19 @@ def of_run(run: str) -> Iterator[None]:
         _stamp.run = before
 
 
+@contextmanager
+def written_to(stream: TextIO) -> Iterator[None]:
+    """Let the records of this block go to another stream: one that knows what else is on the screen."""
+    ours = [handler for handler in logging.getLogger().handlers if isinstance(handler, _Handler)]
+    before = [(handler, handler.setStream(stream)) for handler in ours]
+    try:
+        yield
+    finally:
+        for handler, own in before:
+            if own is not None:
+                handler.setStream(own)
+
+
 class _Keeper(logging.Handler):
     """Keeps the latest lines, as they stand in a file; what it sees has been through the redactor."""
 

@@ -328,6 +328,8 @@ def _bar(title: str, total: int) -> Iterator[Callable[..., None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from bcpoll.logs import written_to
+
     columns = (
         TextColumn(title),
         BarColumn(),
@@ -335,7 +337,8 @@ def _bar(title: str, total: int) -> Iterator[Callable[..., None]]:
         TextColumn("{task.fields[said]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # While the bar is there it stands in for sys.stderr, so that lines of the log come to stand above it.
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress, written_to(sys.stderr):
         task = progress.add_task(title, total=total, said="")
         yield lambda done, said="": progress.update(task, completed=done, said=said)
 

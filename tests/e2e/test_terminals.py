@@ -70,7 +70,9 @@ def test_a_backfill_tells_how_far_it_has_got_unless_nobody_wants_to_know(
 ) -> None:
     desk.write_config(('start = "2000-01-01T00:00:00Z"', 'start = "2026-11-23T00:00:00Z"'))
 
-    assert ("Bringing over" in shown(desk, "backfill", "--all-orders", "--yes", *wish)) is bars
+    text = shown(desk, "backfill", "--all-orders", "--yes", *wish)
+
+    assert ("Bringing over" in text) is bars
 
 
 def test_what_does_not_go_to_a_terminal_holds_no_escapes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
