@@ -33,6 +33,7 @@ from bcpoll.core.order import Json
 from bcpoll.core.sale import AppliedState
 from bcpoll.core.times import iso
 from bcpoll.errors import BcpollError
+from bcpoll.logs import of_run
 from bcpoll.putback import StockReturner
 from bcpoll.recover import recover
 from bcpoll.resolve import PRODUCT_FEED
@@ -115,7 +116,7 @@ def run_undo(turns: Turns, limit: int | None = None, tell: Callable[[Undone], No
     with turns() as shell:
         run_id, workers = shell.checkpoint.begin_run(KIND, shell.clock()), shell.workers
     try:
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool:
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool, of_run(str(run_id)):
             for _ in _all_pages(turns, run_id, pool, limit, undone):
                 tell(undone)
     except BcpollError as error:

@@ -158,7 +158,6 @@ def connected(
     With `create` off, a checkpoint that is not there yet is one in memory, so that nothing is left on the disk. With
     `watching`, it has to be there and no lock is held: what only reads, for an hour maybe, must not hold up a pass.
     """
-    workers = settings.sync.workers
     with ExitStack() as stack:
         if watching:
             checkpoint = stack.enter_context(open_checkpoint(settings, create=False))
@@ -169,15 +168,12 @@ def connected(
             _verify_if_left_open(checkpoint)
         else:
             checkpoint = stack.enter_context(Checkpoint.in_memory(now()))
-        clock = _clock(stop)
-        store_client = stack.enter_context(_store_client(settings, clock, workers=workers))
-        token = stack.enter_context(_pos_token(settings, clock))
-        pos_client = pos.connect(settings.pos.base_url, token, workers=workers, clock=clock)
+        store_client, pos_client = stack.enter_context(_clients(settings, stop))
         yield Connection(
             settings=settings,
             checkpoint=checkpoint,
             store_client=store_client,
-            pos_client=stack.enter_context(pos_client),
+            pos_client=pos_client,
             stop=stop,
         )
 
@@ -248,23 +244,31 @@ def taking_turns(settings: Settings, *, command: str, stop: threading.Event, cre
 
     With `create` off, a checkpoint that is not there yet is one in memory.
     """
-    workers = settings.sync.workers
     with ExitStack() as stack:
         has_file = create or is_there(settings.checkpoint.path)
         if has_file:
             stack.enter_context(backfill_lock(settings.checkpoint.path, command=command, now=now()))
-        clock = _clock(stop)
-        store_client = stack.enter_context(_store_client(settings, clock, workers=workers))
-        token = stack.enter_context(_pos_token(settings, clock))
-        pos_client = pos.connect(settings.pos.base_url, token, workers=workers, clock=clock)
+        store_client, pos_client = stack.enter_context(_clients(settings, stop))
         yield Relay(
             settings=settings,
             command=command,
             store_client=store_client,
-            pos_client=stack.enter_context(pos_client),
+            pos_client=pos_client,
             stop=stop,
             in_memory=None if has_file else stack.enter_context(Checkpoint.in_memory(now())),
         )
+
+
+@contextmanager
+def _clients(settings: Settings, stop: threading.Event) -> Iterator[tuple[Client, Client]]:
+    """Clients of the store and of the POS, closed in the end."""
+    workers, clock = settings.sync.workers, _clock(stop)
+    with (
+        _store_client(settings, clock, workers=workers) as store_client,
+        _pos_token(settings, clock) as token,
+        pos.connect(settings.pos.base_url, token, workers=workers, clock=clock) as pos_client,
+    ):
+        yield store_client, pos_client
 
 
 def _store_client(
