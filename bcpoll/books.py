@@ -35,35 +35,39 @@ class Books:
         self._counts = counts
         self._refunds_waiting = refunds_waiting
         self._but_for_stock: set[int] = set()
-        """Orders that went well, if only their returned goods are taken out of stock."""
+        """Orders that are done, except that their returned goods are still to be taken out of stock."""
         self._forgotten: set[str] = set()
         """Customers that turned out to be gone from the POS."""
         self._tried_again: set[int] = set()
         """Orders that were set aside in this pass and are tried once more before it ends."""
 
     def keep(self, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """Write down what became of the orders: ledger, review, counts."""
-        self._shell.checkpoint.record([_ledger_row(one, now, self._run_id) for one in outcomes if _is_news(one)])
+        """Write down what became of the orders: ledger, review, refunds, stock owed, counts."""
+        checkpoint = self._shell.checkpoint
+        checkpoint.record([_ledger_row(one, now, self._run_id) for one in outcomes if _is_news(one)])
         for outcome in outcomes:
             planned = outcome.planned
             if outcome.rejected is not None:
                 self.set_aside(outcome.rejected, planned.payload, planned.fingerprint, now)
                 self._forget_customer(outcome, now)
             self._tell(outcome)
-        checkpoint = self._shell.checkpoint
-        checkpoint.book_refunds([booked for one in outcomes for booked in one.booked], now, self._run_id)
         declined = [refund_id for one in outcomes for refund_id in one.planned.plan.declined]
+        checkpoint.book_refunds([booked for one in outcomes for booked in one.booked], now, self._run_id)
         checkpoint.decline_refunds(declined)
         checkpoint.owe_stock(owed for one in outcomes for owed in one.owed)
         checkpoint.keep_backfilled(row for one in outcomes for row in _backfilled(one))
         self._counts["declined"] += len(declined)
-        well = {one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None}
-        self._but_for_stock |= well & {row.order_id for row in checkpoint.refunds_to_take_out()}
-        checkpoint.solve(well - self._but_for_stock, now)
-        # Nobody has to look at what the same pass put right.
-        self._counts["set_aside"] -= len(well & self._tried_again)
-        self._tried_again -= well
         self._counts["not_imported"] += sum(1 for one in outcomes if one.planned.desired.sale is None)
+        self._solve({one.planned.order_id for one in outcomes if one.is_finished and one.rejected is None}, now)
+
+    def _solve(self, order_ids: set[int], now: datetime) -> None:
+        """Close the review items of orders that went well; where returned goods are still to be taken out, not yet."""
+        checkpoint = self._shell.checkpoint
+        self._but_for_stock |= order_ids & {row.order_id for row in checkpoint.refunds_to_take_out()}
+        checkpoint.solve(order_ids - self._but_for_stock, now)
+        # Nobody has to look at what the same pass put right.
+        self._counts["set_aside"] -= len(order_ids & self._tried_again)
+        self._tried_again -= order_ids
 
     def keep_rejected(self, rejected: Sequence[tuple[Version, Rejected]], now: datetime) -> None:
         """Write down the orders that were rejected before there was a plan."""
@@ -77,14 +81,14 @@ class Books:
         )
 
     def set_aside(self, rejected: Rejected, payload: Json, digest: str, now: datetime) -> None:
-        """Set an order aside, and say so where that is news."""
+        """Set an order aside and log it, as a warning where that is news."""
         is_news = self._shell.checkpoint.set_aside(
             rejected,
             payload,
             fingerprint=digest,
             now=now,
             run_id=self._run_id or None,
-            # Dismissing it would have let them go: these have come since.
+            # To dismiss an order drops its waiting refunds, so that these have come since.
             is_more=rejected.order_id in self._refunds_waiting,
         )
         self._counts["set_aside"] += is_news
@@ -156,7 +160,7 @@ _PAST: Mapping[type[Action], str] = {
 
 
 def _is_news(outcome: Outcome) -> bool:
-    """Whether the ledger has to learn of an outcome; an order that was cut short only where it got somewhere."""
+    """Whether an outcome changes the ledger; that of an order cut short does only if something of it was written."""
     return outcome.is_finished or outcome.applied != outcome.planned.applied
 
 

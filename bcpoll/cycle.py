@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bcpoll.apply import Planned
 from bcpoll.checkpoint import POLL, ReviewItem, RunOutcome
 from bcpoll.core.decode import Head, decode_head, order_id_of
 from bcpoll.core.order import Json
@@ -21,8 +20,9 @@ from bcpoll.core.times import STORE_CLOCKS_APART, rfc2822
 from bcpoll.core.translate import is_wanted
 from bcpoll.decide import is_before
 from bcpoll.errors import AccessRefused, BcpollError, GiveUp, RetryLater, TooHeavy, WrongAnswer
-from bcpoll.logs import of_run
+from bcpoll.logs import about_order, of_run
 from bcpoll.page import Pages
+from bcpoll.planned import Planned
 from bcpoll.recover import recover
 from bcpoll.resolve import OpeningsOf
 from bcpoll.shell import Shell
@@ -31,12 +31,12 @@ from bcpoll.transactions import outstanding
 
 log = logging.getLogger(__name__)
 
-# How many orders are looked at together that stood on no page: each is a request of its own.
+# Orders that stood on no page are read one by one, and carried out in pages of so many.
 _AT_ONCE = 50
 
 _SWEEP_EVERY = timedelta(days=1)
 
-# The kind of a run that looks at no other orders than those it was told of.
+# The kind of a run that looks only at named orders, or at those that are set aside and due.
 _NAMED = "orders"
 
 
@@ -52,7 +52,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a pass did. `counts` of what did not happen are 0; `waiting` is all that waits for a person."""
+    """What a pass did. `counts` is 0 for what did not happen; `waiting` counts all that waits in review by now."""
 
     counts: Counter[str]
     waiting: int
@@ -70,7 +70,7 @@ class Preview:
     planned: tuple[Planned, ...]
     rejected: tuple[tuple[Rejected, Json], ...]
     openings: OpeningsOf
-    """What the products begin with that the pass would create."""
+    """The stock and price with which the pass would create products."""
     counts: Counter[str]
 
 
@@ -111,19 +111,27 @@ class _Pass:
         """Everything in order; each page ends with its own transaction."""
         shell = self._shell
         self._pages.heed_stop()
-        self.counts += recover(shell.pos, shell.checkpoint, now=shell.clock(), run_id=self._run_id)
+        self.counts += recover(shell, run_id=self._run_id)
         if scope.order_ids:
-            if shell.checkpoint.start() is None:
-                shell.before_first()
-            self._decider.ask_refunds(scope.order_ids)
-            self._page(list(self._named(scope.order_ids)), again=True)
-            self._pages.settle_stock()
-            return
-        if scope.only_due:
+            self._run_named(scope.order_ids)
+        elif scope.only_due:
             self._decider.start = shell.checkpoint.start()
             self._retry()
             self._pages.settle_stock()
-            return
+        else:
+            self._run_all(scope)
+
+    def _run_named(self, order_ids: tuple[int, ...]) -> None:
+        """Carry out named orders, whatever their age and whether or not they changed."""
+        if self._shell.checkpoint.start() is None:
+            self._shell.before_first()
+        self._decider.ask_refunds(order_ids)
+        self._page(list(self._raw_orders(order_ids)), again=True)
+        self._pages.settle_stock()
+
+    def _run_all(self, scope: Scope) -> None:
+        """Carry out what changed: orders, then refunds, then what is to be tried again; once a day, the sweep."""
+        shell = self._shell
         self._decider.start = begin(shell)
         is_sweep = scope.since is None and self._is_sweep_due()
         if is_sweep:
@@ -132,21 +140,26 @@ class _Pass:
         trouble = self._read_refunds(scope, is_sweep=is_sweep)
         for rows in shell.source.changed_since(self._since(scope, self._decider.start, is_sweep=is_sweep)):
             self._page(rows, moves_cursor=scope.since is None)
-        self._refunded()
+        self._follow_refunds()
         # New orders first: an old one whose retry ends the pass must not keep them waiting.
         self._retry()
         self._pages.settle_stock()
         if trouble is not None:
             raise trouble
         if is_sweep:
-            for group in self._outstanding():
-                self._page(list(self._named(group)), again=True)
-            self._check_newest()
-            shell.checkpoint.prune(shell.clock() - shell.keep_payloads)
-            shell.checkpoint.set_mark(SWEEP, shell.clock())
+            self._finish_sweep()
+
+    def _finish_sweep(self) -> None:
+        """What is done once a day, when all that changed is carried out."""
+        checkpoint, now = self._shell.checkpoint, self._shell.clock
+        for group in self._outstanding():
+            self._page(list(self._raw_orders(group)), again=True)
+        self._check_newest()
+        checkpoint.prune(now() - self._shell.keep_payloads)
+        checkpoint.set_mark(SWEEP, now())
 
     def _check_newest(self) -> None:
-        """Raise WrongAnswer where the store's newest order is none that the list of changed orders has shown.
+        """Raise WrongAnswer where the list of changed orders has never shown the store's newest order.
 
         A list that leaves orders out looks like a shop without any: every run would go well and do nothing.
         """
@@ -171,7 +184,7 @@ class _Pass:
         shell = self._shell
         if scope.order_ids:
             self._decider.ask_refunds(scope.order_ids)
-            evaluated = [self._pages.evaluate(list(self._named(scope.order_ids)), again=True)]
+            evaluated = [self._pages.evaluate(list(self._raw_orders(scope.order_ids)), again=True)]
         else:
             self._decider.start = shell.checkpoint.start() or shell.start or shell.source.server_time()
             is_sweep = scope.since is None and self._is_sweep_due()
@@ -180,10 +193,10 @@ class _Pass:
                 raise trouble
             since = self._since(scope, self._decider.start, is_sweep=is_sweep)
             evaluated = [self._pages.evaluate(rows) for rows in shell.source.changed_since(since)]
-            evaluated += [self._pages.evaluate(list(self._named(group))) for group in self._refunded_orders()]
-            evaluated.append(self._pages.evaluate(list(self._named(self._due())), again=True))
+            evaluated += [self._pages.evaluate(list(self._raw_orders(group))) for group in self._refunded_orders()]
+            evaluated.append(self._pages.evaluate(list(self._raw_orders(self._due())), again=True))
             late = self._outstanding() if is_sweep else ()
-            evaluated += [self._pages.evaluate(list(self._named(group)), again=True) for group in late]
+            evaluated += [self._pages.evaluate(list(self._raw_orders(group)), again=True) for group in late]
         return Preview(
             planned=tuple(planned for page in evaluated for planned in page.planned),
             rejected=tuple((rejected, version.raw) for page in evaluated for version, rejected in page.rejected),
@@ -194,7 +207,7 @@ class _Pass:
     # --- which orders ------------------------------------------------------------------------------------------------
 
     def _since(self, scope: Scope, start: datetime, *, is_sweep: bool) -> datetime:
-        """From when on to read: the overlap, or once a day the sweep, before the cursor, but never before the start."""
+        """The moment to read from: the cursor less the overlap, once a day less the sweep; never before the start."""
         shell = self._shell
         cursor = shell.checkpoint.cursor() or start
         return max(scope.since or cursor - (shell.sweep if is_sweep else shell.overlap), start)
@@ -204,9 +217,10 @@ class _Pass:
         # A mark from the future is a clock that was set back: sweep rather than never again.
         return last is not None and not timedelta(0) <= self._shell.clock() - last < _SWEEP_EVERY
 
-    def _named(self, order_ids: Iterable[int]) -> Iterator[Json]:
+    def _raw_orders(self, order_ids: Iterable[int]) -> Iterator[Json]:
         for order_id in order_ids:
-            raw = self._shell.source.order(order_id)
+            with about_order(order_id):
+                raw = self._shell.source.order(order_id)
             if raw is None:
                 log.warning("BigCommerce has no order %s", order_id, extra={"order": order_id})
                 self.counts["not_found"] += 1
@@ -214,7 +228,7 @@ class _Pass:
                 yield raw
 
     def _read_refunds(self, scope: Scope, *, is_sweep: bool) -> BcpollError | None:
-        """Keep what was refunded; gives what is wrong where that list alone fails: new orders need not wait for it."""
+        """Read and keep refunds; gives the error where that list alone fails, so that orders need not wait for it."""
         shell = self._shell
         if shell.policy.refunds is Refunds.IGNORE:
             if self._run_id:
@@ -228,19 +242,19 @@ class _Pass:
         return None
 
     def _refunded_orders(self) -> Iterator[list[int]]:
-        """Orders that were refunded and stood on no page, in groups: nothing tells that a refund moves their time."""
+        """Refunded orders that stood on no page, in groups: a refund may not change an order's modification time."""
         if self._shell.policy.refunds is Refunds.IGNORE:
             return
         order_ids = [order_id for order_id in self._refunds.due_orders() if order_id not in self._decider.looked_at]
         yield from _in_groups(order_ids)
 
     def _outstanding(self) -> Iterator[list[int]]:
-        """Orders whose money may have come in without moving their time, but for those that were just decided about."""
+        """Orders that may have been paid without a change of modification time, but for those just decided about."""
         found = outstanding(self._shell.checkpoint, self._shell.policy, self._shell.clock())
         return _in_groups([order_id for order_id in found if order_id not in self._decider.unpaid])
 
     def _due(self) -> dict[int, ReviewItem]:
-        """What was set aside and whose next try has come, by order; a payload without an id cannot be read anew."""
+        """Review items whose next try has come, by order; one without an order id cannot be read again."""
         due = {item.order_id: item for item in self._shell.checkpoint.due(self._shell.clock()) if item.order_id}
         self._decider.older = {one.order_id for one in due.values() if one.reason is Reason.REFUND_OF_OLDER_ORDER}
         return due
@@ -248,7 +262,7 @@ class _Pass:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _page(self, rows: Sequence[Json], *, again: bool = False, moves_cursor: bool = False) -> None:
-        """One page, and the cursor with it."""
+        """Carry out one page and, with `moves_cursor`, move the cursor in the same transaction."""
         reached = self._reached(rows) if moves_cursor else None
 
         def move_cursor() -> None:
@@ -263,17 +277,17 @@ class _Pass:
         self._decider.ask_refunds(
             [order_id for order_id, found in self._decider.refunds_of(due.keys()).items() if found.waiting]
         )
-        rows = list(self._named(due))
+        rows = list(self._raw_orders(due))
         self._page(rows, again=True)
         for order_id in due.keys() - {order_id_of(raw) for raw in rows}:
             item = due[order_id]
             gone = Rejected(order_id=order_id, reason=item.reason, field=item.field, detail=item.detail)
             self._books.set_aside(gone, item.payload, item.fingerprint, self._shell.clock())
 
-    def _refunded(self) -> None:
+    def _follow_refunds(self) -> None:
         """Look at orders because they were refunded; one that is gone from the store is left to a person."""
         for group in self._refunded_orders():
-            rows = list(self._named(group))
+            rows = list(self._raw_orders(group))
             self._page(rows)
             for order_id in set(group) - {order_id_of(raw) for raw in rows}:
                 gone = Rejected(
@@ -287,7 +301,7 @@ class _Pass:
                     self._shell.checkpoint.looked_at_refunds([order_id])
 
     def _reached(self, rows: Iterable[Json]) -> datetime | None:
-        """The newest time of change among rows, for the cursor once they are all applied or set aside.
+        """The newest modification time among rows: where the cursor is to stand once all are applied or set aside.
 
         A time that cannot be read moves nothing, and neither does one ahead of the store's own clock: all orders up to
         then would be passed over.

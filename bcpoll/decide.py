@@ -4,7 +4,6 @@ Owns which versions of orders concern us, and that a bug over one order is that 
 sides what the decisions need; writes to neither, nor to the ledger.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,15 +11,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from hashlib import blake2b
 from typing import TypeVar
 
-from bcpoll.apply import Planned
 from bcpoll.checkpoint import UNDONE, BackfilledOrder, History, LedgerRow, ReviewState
 from bcpoll.core.consignments import lines_are_complete
-from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
+from bcpoll.core.decode import Head, decode_head, order_id_of
 from bcpoll.core.money import Currency, amount_text
-from bcpoll.core.order import Json, Order, Refund, Transaction
+from bcpoll.core.order import Json, Order, Refund, Transaction, fingerprint
+from bcpoll.core.parts import Gap, Parts
 from bcpoll.core.plan import plan
 from bcpoll.core.refunds import gives_nothing, refund_codes, with_refunds
 from bcpoll.core.rejected import Reason, Rejected
@@ -29,9 +27,11 @@ from bcpoll.core.shop import Fulfillment, KnownProducts, Policy, Refunds
 from bcpoll.core.sold import applied_state
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import rfc2822
-from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
-from bcpoll.errors import BcpollError, TooHeavy
-from bcpoll.ports import OrderSource
+from bcpoll.core.translate import checked_parts, is_wanted, not_wanted, product_codes, translate
+from bcpoll.errors import BcpollError
+from bcpoll.lines import whole_order
+from bcpoll.logs import about_order
+from bcpoll.planned import Planned
 from bcpoll.rebuild import caught_up
 from bcpoll.refunds import NONE, OrderRefunds, RefundBook
 from bcpoll.resolve import Resolver
@@ -56,13 +56,17 @@ class Version:
 
     raw: Json
     head: Head | Rejected
-    fingerprint: str
     applied: Applied
     refunds: OrderRefunds = NONE
     is_ours: bool = True
     """False for an order from before the start that is looked at only because it was refunded."""
     history: History | None = None
     """Set where a backfill writes the order, or left it to be finished."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of this version; reckoned anew whenever it is asked for."""
+        return fingerprint(self.raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +77,6 @@ class Evaluated:
     rejected: tuple[tuple[Version, Rejected], ...]
     left_alone: tuple[int, ...] = ()
     """Orders from before the start of which nothing was refunded after all."""
-
-
-def fingerprint(raw: Json) -> str:
-    """Digest of a raw order: the same content gives the same digest, in whatever order its members came."""
-    text = json.dumps(raw, sort_keys=True, default=str)
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-
-
-def with_lines(source: OrderSource, raw: Json, order_id: int) -> Json | Rejected:
-    """A raw order with all its lines in place of those that were embedded."""
-    try:
-        return raw | {"products": source.order_lines(order_id)}
-    except TooHeavy as error:
-        # The store is there, it broke over this one order: that must not hold up the others.
-        return Rejected(order_id=order_id, reason=Reason.LINES_INCOMPLETE, field="products", detail=error.message)
 
 
 class Decider:
@@ -147,12 +136,12 @@ class Decider:
         if self._shell.policy.refunds is Refunds.IGNORE or not order_ids:
             return {}
         if self.may_be_behind:
-            self._refunds.catch_up(self._shell.pos, self._shell.store_hash, order_ids)
+            self._refunds.catch_up(order_ids)
         return self._refunds.of(order_ids)
 
     def _versions(self, rows: Sequence[Json], *, again: bool) -> list[Version]:
         """The rows that concern us and were not seen in this version; with `again`, all of them."""
-        heads = [(raw, decode_head(raw), fingerprint(raw)) for raw in rows]
+        heads = [(raw, decode_head(raw)) for raw in rows]
         ids = {order_id_of(raw) for raw in rows} - {0}
         ledger = self._shell.checkpoint.ledger(ids)
         watched = self._shell.checkpoint.watched(ids - ledger.keys())
@@ -161,14 +150,14 @@ class Decider:
         self.looked_at.update(order_id for order_id, found in refunds.items() if found.is_due)
         backfilled = self._shell.checkpoint.pending_backfilled(ids)
         versions: dict[int | str, Version] = {}
-        for raw, head, digest in heads:
+        for raw, head in heads:
             order_id = order_id_of(raw)
             row = ledger.get(order_id)
             of_order = refunds.get(order_id, NONE)
             is_in_ledger = row is not None and row.disposition != UNDONE
             is_known = (again and order_id not in self.older) or is_in_ledger or order_id in watched
             is_ours = is_known or not is_before(head, self.start)
-            if not again and row is not None and row.fingerprint == digest and not of_order.is_due:
+            if not again and not of_order.is_due and row is not None and row.fingerprint == fingerprint(raw):
                 self._counts["unchanged"] += 1
                 # What stands before it on the page is an older version.
                 versions.pop(order_id, None)
@@ -179,10 +168,9 @@ class Decider:
                 if order_id in left_to_people:
                     applied = self._as_left_by_people(applied)
                 # An order that changed while the page was read stands on it twice: the later version counts.
-                versions[order_id or digest] = Version(
+                versions[order_id or fingerprint(raw)] = Version(
                     raw=raw,
                     head=head,
-                    fingerprint=digest,
                     applied=applied,
                     refunds=of_order,
                     is_ours=is_ours,
@@ -199,9 +187,10 @@ class Decider:
         self.ask_refunds(unknown)
         asked = self.refunds_of(unknown)
         for one in every:
-            found = replace(one, refunds=asked.get(order_id_of(one.raw), one.refunds))
+            order_id = order_id_of(one.raw)
+            found = replace(one, refunds=asked[order_id]) if order_id in asked else one
             if found.refunds.waiting:
-                self._refunds_waiting.add(order_id_of(one.raw))
+                self._refunds_waiting.add(order_id)
             yield found
 
     def _as_begun(self, backfilled: BackfilledOrder | None) -> History | None:
@@ -216,7 +205,8 @@ class Decider:
         applied = row.applied if row else Applied(order_id=order_id)
         if not order_id or self.trusts_ledger or not self.may_be_behind:
             return applied
-        return caught_up(self._shell.pos, self._shell.store_hash, applied)
+        with about_order(order_id):
+            return caught_up(self._shell.pos, self._shell.store_hash, applied)
 
     def _left_to_people(self, order_ids: Collection[int]) -> set[int]:
         """The orders whose sale a person was asked to take back, and perhaps did without having it tried again."""
@@ -229,7 +219,8 @@ class Decider:
 
     def _as_left_by_people(self, applied: Applied) -> Applied:
         """What was applied, less what the POS says was taken back since: a new sale or new payments may follow."""
-        sale = self._shell.pos.sale(applied.sale_id) if applied.sale_id else None
+        with about_order(applied.order_id):
+            sale = self._shell.pos.sale(applied.sale_id) if applied.sale_id else None
         found = applied_state(sale) if sale is not None else applied.state
         is_unpaid = applied.state is AppliedState.PAID and found is AppliedState.UNPAID
         return replace(applied, state=found) if is_unpaid or found is AppliedState.VOIDED else applied
@@ -246,27 +237,36 @@ class Decider:
         """Decide about every version: what to do, or why nothing can be done."""
         planned: list[Planned] = []
         rejected: list[tuple[Version, Rejected]] = []
-        orders: list[tuple[Version, Head, Order]] = []
+        readable: list[tuple[Version, Head, _Readable]] = []
         left_alone: list[int] = []
         for version in versions:
-            order = _guarded(version, self._decode)
-            if isinstance(order, Rejected):
-                rejected.append((version, order))
-            elif isinstance(order, Order) and isinstance(version.head, Head):
-                orders.append((version, version.head, order))
+            found = _guarded(version, self._readable)
+            if isinstance(found, Rejected):
+                rejected.append((version, found))
+            elif isinstance(found, _Readable) and isinstance(version.head, Head):
+                readable.append((version, version.head, found))
             elif isinstance(version.head, Head) and version.is_ours:
                 planned.append(self._planned(version, version.head, not_wanted(version.head.id)))
             else:
                 left_alone.append(order_id_of(version.raw))
-        known = self._known_products([(order, version.refunds) for version, _, order in orders], afresh=again)
-        told = self._transactions.of([order for _, _, order in orders])
-        for version, head, order in orders:
-            desired = _guarded(version, partial(self._translate, order, known, told.get(order.id)))
+        known = self._known_products([found for _, _, found in readable], afresh=again)
+        told = self._transactions.of([found.order for _, _, found in readable])
+        for version, head, found in readable:
+            desired = _guarded(version, partial(self._translate, found, known, told.get(found.order.id)))
             if isinstance(desired, Rejected):
                 rejected.append((version, desired))
             else:
                 planned.append(self._planned(version, head, desired))
         return Evaluated(planned=tuple(planned), rejected=tuple(rejected), left_alone=tuple(left_alone))
+
+    def _readable(self, version: Version) -> "_Readable | Rejected | None":
+        """The order with what is known of it before its products are looked up; None where it is not imported."""
+        order, policy = self._decode(version), self._shell.policy
+        if not isinstance(order, Order):
+            return order
+        parts = checked_parts(order, policy)
+        codes = product_codes(parts, policy) | refund_codes(version.refunds.waiting, policy)
+        return _Readable(order=order, parts=parts, codes=frozenset(codes))
 
     def _decode(self, version: Version) -> Order | Rejected | None:
         """The order; None where its status or source says that it is not imported."""
@@ -280,13 +280,11 @@ class Decider:
         raw = version.raw
         if not lines_are_complete(raw):
             self._counts["lines_read"] += 1
-            whole = with_lines(self._shell.source, raw, head.id)
-            return whole if isinstance(whole, Rejected) else decode_order(whole, head)
-        return decode_order(raw, head)
+        return whole_order(self._shell.source, raw, head)
 
     def _translate(
         self,
-        order: Order,
+        found: "_Readable",
         known: KnownProducts,
         transactions: tuple[Transaction, ...] | Rejected | None,
         version: Version,
@@ -294,18 +292,14 @@ class Decider:
         if isinstance(transactions, Rejected):
             return transactions
         shop, policy = self._shell.shop(), _policy_for(version.history, self._shell.policy)
-        desired = translate(order, shop, policy, known, transactions=transactions)
+        order = found.order
+        desired = translate(order, shop, policy, known, transactions=transactions, parts=found.parts)
         if isinstance(desired, Rejected):
             return desired
         return with_refunds(desired, order, version.refunds.waiting, shop=shop, policy=policy, known=known)
 
-    def _known_products(self, orders: Sequence[tuple[Order, OrderRefunds]], *, afresh: bool) -> KnownProducts:
-        policy = self._shell.policy
-        codes = {
-            code
-            for order, refunds in orders
-            for code in product_codes(order, policy) | refund_codes(refunds.waiting, policy)
-        }
+    def _known_products(self, orders: Iterable["_Readable"], *, afresh: bool) -> KnownProducts:
+        codes = {code for one in orders for code in one.codes}
         return self._resolver().known_products(codes, afresh=afresh) if codes else {}
 
     def _planned(self, version: Version, head: Head, desired: Desired) -> Planned:
@@ -315,7 +309,6 @@ class Decider:
             status_id=head.status,
             modified_at=head.modified_at,
             placed_at=head.created_at,
-            fingerprint=version.fingerprint,
             payload=version.raw,
             desired=desired,
             applied=version.applied,
@@ -328,6 +321,15 @@ class Decider:
             ),
             history=version.history,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Readable:
+    """An order that could be read, its money check, and the keys of all product codes that it will need."""
+
+    order: Order
+    parts: Parts | Gap
+    codes: frozenset[str]
 
 
 def _guarded(version: Version, decide: Callable[[Version], T]) -> T | Rejected:
@@ -348,7 +350,8 @@ def _policy_for(history: History | None, policy: Policy) -> Policy:
     """The merchant's choices, for an order of the past: an open sale might take its stock at another time or at once,
     so that nobody could say when to put it back."""
     is_neutral = history is not None and history.neutral_before is not None
-    return replace(policy, fulfillment=Fulfillment.OFF) if is_neutral else policy
+    is_tracked = policy.fulfillment is not Fulfillment.OFF
+    return replace(policy, fulfillment=Fulfillment.OFF) if is_neutral and is_tracked else policy
 
 
 def _is_refunded(head: Head | Rejected, policy: Policy) -> bool:

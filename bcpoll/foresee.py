@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bcpoll.apply import Planned, is_neutral
-from bcpoll.config import WhenClosed
 from bcpoll.core.addresses import address_body
 from bcpoll.core.bodies import (
     adjustments_body,
@@ -39,9 +37,10 @@ from bcpoll.core.sale import (
     VoidSale,
     moves_of,
 )
-from bcpoll.core.shop import PosSale
+from bcpoll.core.shop import PosSale, WhenClosed
 from bcpoll.core.sold import sold_items
 from bcpoll.cycle import Preview
+from bcpoll.planned import Planned, is_neutral
 from bcpoll.resolve import OpeningsOf, Resolver
 from bcpoll.send import find_address
 from bcpoll.shell import Shell
@@ -93,15 +92,7 @@ class Effect:
 def foresee(shell: Shell, preview: Preview) -> Effect:
     """What carrying out the plans of a preview would do, as if they came in one page."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        resolver = Resolver(
-            pos=shell.pos,
-            checkpoint=shell.checkpoint,
-            shop=shell.shop(),
-            openings=preview.openings,
-            pool=pool,
-            clock=shell.clock,
-            run_id=0,
-        )
+        resolver = Resolver(shell=shell, shop=shell.shop(), openings=preview.openings, pool=pool, run_id=0)
         planned = [one for one in preview.planned if one.plan.actions]
         return _Foresight(shell, resolver, planned, preview.openings).effect()
 

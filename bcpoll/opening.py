@@ -15,15 +15,15 @@ from datetime import datetime
 from itertools import chain, islice
 
 from bcpoll.checkpoint import LedgerRow
-from bcpoll.core.consignments import lines_are_complete
-from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
+from bcpoll.core.decode import Head, decode_head, order_id_of
 from bcpoll.core.opening import Opening, drafts_of, level_of, moves_to_come, opening
-from bcpoll.core.order import Json, Order, code_key
+from bcpoll.core.order import Json, Order, code_key, fingerprint
 from bcpoll.core.sale import Applied, AppliedState, Move, ProductDraft
 from bcpoll.core.shop import StockLevel
 from bcpoll.core.status import AWAITING, Disposition, OrderStatus
-from bcpoll.decide import fingerprint, is_before, with_lines
+from bcpoll.decide import is_before
 from bcpoll.errors import BcpollError
+from bcpoll.lines import whole_order
 from bcpoll.refunds import NONE, OrderRefunds
 from bcpoll.shell import Shell
 
@@ -60,6 +60,15 @@ class _ToCome:
                 self.drafts.setdefault(key, drafts[key])
                 units = self.units.setdefault(key, {})
                 units[move.outlet_id] = units.get(move.outlet_id, 0) + move.units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """An order of which something may still be booked."""
+
+    order: Order
+    applied: Applied
+    refunds: OrderRefunds
 
 
 class OpeningStock:
@@ -132,21 +141,20 @@ class OpeningStock:
 
     def _add(self, rows: Sequence[Json], to_come: _ToCome, elsewhere: Collection[int]) -> None:
         """Add what is still to be booked of some orders, as far as it is of codes that the POS lacks."""
-        orders = [(order, moves) for order, moves in self._moves(rows) if order.id not in to_come.met]
+        waiting = [one for one in self._waiting(rows) if one.order.id not in to_come.met]
         to_come.met.update(order_id for raw in rows if (order_id := order_id_of(raw)) in elsewhere)
-        known = self._shell.checkpoint.product_ids({code_key(move.code) for _, moves in orders for move in moves})
-        for order, moves in orders:
-            drafts = {
-                key: draft
-                for key, draft in drafts_of(order, self._shell.policy).items()
-                if key not in known and draft.product_id
-            }
-            if any(code_key(move.code) in drafts for move in moves):
-                to_come.met.add(order.id)
-                to_come.add(moves, drafts)
+        drafts = [drafts_of(one.order, self._shell.policy) for one in waiting]
+        known = self._shell.checkpoint.product_ids({key for of_order in drafts for key in of_order})
+        for one, of_order in zip(waiting, drafts, strict=True):
+            lacking = {key: draft for key, draft in of_order.items() if key not in known and draft.product_id}
+            # Most orders are of nothing but what the POS has: these are not translated.
+            moves = self._moves_of(one) if lacking else ()
+            if any(code_key(move.code) in lacking for move in moves):
+                to_come.met.add(one.order.id)
+                to_come.add(moves, lacking)
 
-    def _moves(self, rows: Sequence[Json]) -> Iterator[tuple[Order, Sequence[Move]]]:
-        """What is still to be booked of each order that is ours."""
+    def _waiting(self, rows: Sequence[Json]) -> Iterator["_Waiting"]:
+        """The orders that are ours and of which something may still be booked."""
         checkpoint = self._shell.checkpoint
         ids = {order_id_of(raw) for raw in rows} - {0}
         ledger = checkpoint.ledger(ids)
@@ -163,13 +171,13 @@ class OpeningStock:
             if order is None or (_is_done(row, raw) and not of_order.waiting):
                 continue
             applied = row.applied if row else Applied(order_id=order_id)
-            yield order, self._moves_of(order, applied, of_order)
+            yield _Waiting(order=order, applied=applied, refunds=of_order)
 
-    def _moves_of(self, order: Order, applied: Applied, refunds: OrderRefunds) -> Sequence[Move]:
+    def _moves_of(self, waiting: "_Waiting") -> Sequence[Move]:
         """What is still to be booked of an order; a bug that shows over it is told when the order's turn has come."""
-        shop, policy = self._shell.shop(), self._shell.policy
+        shop, policy, order, refunds = self._shell.shop(), self._shell.policy, waiting.order, waiting.refunds
         try:
-            return moves_to_come(order, applied, refunds.waiting, refunds.refunded, shop=shop, policy=policy)
+            return moves_to_come(order, waiting.applied, refunds.waiting, refunds.refunded, shop=shop, policy=policy)
         except BcpollError:
             raise
         except Exception:
@@ -183,8 +191,7 @@ class OpeningStock:
             return None
         if head.external_source in policy.ignore_sources or head.channel_id in policy.ignore_channels:
             return None
-        whole = raw if lines_are_complete(raw) else with_lines(self._shell.source, raw, head.id)
-        order = decode_order(whole, head) if isinstance(whole, dict) else whole
+        order = whole_order(self._shell.source, raw, head)
         return order if isinstance(order, Order) else None
 
 

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-from bcpoll.apply import STOPPED, Applier, Outcome, PageResult, Planned
+from bcpoll.apply import Applier, Outcome, PageResult
 from bcpoll.books import Books
 from bcpoll.core.decode import order_id_of
 from bcpoll.core.order import Json
 from bcpoll.decide import Decider, Evaluated
+from bcpoll.errors import STOPPED
 from bcpoll.opening import OpeningStock
+from bcpoll.planned import Planned
 from bcpoll.putback import StockReturner
 from bcpoll.refunds import RefundBook
 from bcpoll.resolve import Resolver
@@ -32,15 +34,7 @@ class Pages:
         self._made_resolver: Resolver | None = None
         refunds_waiting: set[int] = set()
         self.books = Books(shell, run_id=run_id, counts=counts, refunds_waiting=refunds_waiting)
-        self.refunds = RefundBook(
-            source=shell.source,
-            checkpoint=shell.checkpoint,
-            clock=shell.clock,
-            run_id=run_id,
-            set_aside=lambda rejected, raw, digest: self.books.set_aside(rejected, raw, digest, shell.clock()),
-            # A preview is no run.
-            keeps=bool(run_id),
-        )
+        self.refunds = RefundBook(shell, run_id=run_id, set_aside=self.books.set_aside)
         self.decider = Decider(
             shell,
             run_id=run_id,
@@ -85,14 +79,14 @@ class Pages:
         self.heed_stop()
 
     def settle_stock(self) -> None:
-        """Put back what sales of the past took; then take out what came back with refunds, where that is wanted."""
+        """Put back the stock that backfilled sales took; then take out returned goods that are not to be restocked."""
         shell = self._shell
-        returner = StockReturner(pos=shell.pos, checkpoint=shell.checkpoint, clock=shell.clock, run_id=self._run_id)
+        returner = StockReturner(shell, run_id=self._run_id)
         back = returner.settle()
         self._counts["put_back"] += back.units
         for rejected in back.rejected:
             self.books.set_aside(rejected, {}, rejected.detail, shell.clock())
-        taker = StockTaker(pos=shell.pos, checkpoint=shell.checkpoint, clock=shell.clock, run_id=self._run_id)
+        taker = StockTaker(shell, run_id=self._run_id)
         for taken in taker.take_out(self.heed_stop):
             self.books.tell_taken(taken)
 
@@ -104,29 +98,17 @@ class Pages:
     def _applied(self, planned: Sequence[Planned]) -> PageResult:
         if all(not one.plan.actions for one in planned):
             return PageResult(outcomes=tuple(Outcome.idle(one) for one in planned))
-        shell = self._shell
-        applier = Applier(
-            pos=shell.pos,
-            checkpoint=shell.checkpoint,
-            resolver=self._resolver(),
-            pool=self._pool,
-            clock=shell.clock,
-            run_id=self._run_id,
-            when_closed=shell.when_closed,
-            stop=shell.stop,
-        )
+        applier = Applier(shell=self._shell, resolver=self._resolver(), pool=self._pool, run_id=self._run_id)
         return applier.apply(planned)
 
     def _resolver(self) -> Resolver:
         shell = self._shell
         if self._made_resolver is None:
             self._made_resolver = Resolver(
-                pos=shell.pos,
-                checkpoint=shell.checkpoint,
+                shell=shell,
                 shop=shell.shop(),
                 openings=self.openings.of,
                 pool=self._pool,
-                clock=shell.clock,
                 run_id=self._run_id,
             )
         return self._made_resolver

@@ -1,7 +1,8 @@
 """What the flow needs from the two other sides, as Protocols.
 
-The adapters (`bigcommerce.py`, `pos.py`) carry them out over HTTP; tests may stand in for them. Every method may raise
-`RetryLater` or `AccessRefused`; those that write may also raise `LookAgain` or `GiveUp` (see `errors.py`).
+The adapters (`adapters.bigcommerce`, `adapters.pos`) carry them out over HTTP; tests may stand in for them. Every
+method may raise `RetryLater` or `AccessRefused`; those that write may also raise `LookAgain` or `GiveUp` (see
+`errors.py`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -100,6 +101,23 @@ class OrderSource(Protocol):
 
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
         """What is left of products, by (product id, variant id); products that are gone are absent."""
+        ...
+
+
+class Pace(Protocol):
+    """The POS's rate limit, for those who share it out."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent so far."""
+        ...
+
+    def room(self, within: float) -> float:
+        """How many more may be sent within so many seconds; infinity where no limit is known."""
+        ...
+
+    def await_room(self, least: int, within: float) -> None:
+        """Sleep until so many may be sent within so many seconds, or until it is worth asking whether they may."""
         ...
 
 

@@ -8,11 +8,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from bcpoll.apply import applied_from, booking_from, owed_from
 from bcpoll.checkpoint import (
     UNDONE,
     BackfilledOrder,
@@ -26,9 +25,12 @@ from bcpoll.checkpoint import (
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.times import parse_time
 from bcpoll.errors import TooHeavy, WrongAnswer
+from bcpoll.logs import about_order
+from bcpoll.memory import applied_from, booking_from, owed_from
 from bcpoll.ports import PointOfSale
 from bcpoll.putback import put_back
 from bcpoll.send import find_address, find_customer, find_product, find_sale, is_closed, is_settled, is_voided
+from bcpoll.shell import Shell
 from bcpoll.stock import missing, rest_text
 
 log = logging.getLogger(__name__)
@@ -37,127 +39,135 @@ log = logging.getLogger(__name__)
 _MOST_LOOK_UPS = 3
 
 
-def recover(pos: PointOfSale, checkpoint: Checkpoint, *, now: datetime, run_id: int) -> Counter[str]:
-    """Look up every unsettled intent and finish the books; counts them, and the orders that were newly set aside.
+def recover(shell: Shell, *, run_id: int) -> Counter[str]:
+    """Look up every unsettled intent and finish its books; counts them, and the orders that were newly set aside.
 
-    An intent whose look-up fails stays unsettled: nothing is written over it. The error ends the run, but where the POS
-    breaks over this one look-up run after run, its order is set aside and the others go on.
+    An intent whose look-up fails stays unsettled, so that nothing is written over it, and the error ends the run. But
+    where the POS breaks over one look-up run after run, its order is set aside and the others go on.
     """
     counts = Counter[str]()
-    for intent in checkpoint.open_intents():
+    recovery = _Recovery(checkpoint=shell.checkpoint, now=shell.clock(), run_id=run_id)
+    for intent in shell.checkpoint.open_intents():
         counts["recovered"] += 1
         try:
-            found = _LOOK_UPS[intent.kind](pos, intent)
+            with about_order(intent.order_id):
+                found = _LOOK_UPS[intent.kind](shell.pos, intent)
         except (TooHeavy, WrongAnswer) as error:
-            if checkpoint.tried(intent.key) < _MOST_LOOK_UPS:
+            if shell.checkpoint.tried(intent.key) < _MOST_LOOK_UPS:
                 raise
-            counts["set_aside"] += _still_unclear(checkpoint, intent, error.message, now=now, run_id=run_id)
+            counts["set_aside"] += recovery.set_aside(intent, error.message)
             continue
-        with checkpoint.atomic():
-            if found is None:
-                _was_not_written(checkpoint, intent, now)
-            else:
-                _was_written(checkpoint, intent, found, now=now, run_id=run_id)
-            _make_due(checkpoint, intent, now)
+        recovery.settle(intent, found)
     return counts
 
 
-def _still_unclear(checkpoint: Checkpoint, intent: Intent, said: str, *, now: datetime, run_id: int) -> bool:
-    """Have a person look, and give whether that is news.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recovery:
+    """Finishes the books of intents, as the run that left them unsettled would have."""
 
-    What belongs to no single order, such as a product, is told with the orders that need it (`resolve`), and an address
-    costs no order.
-    """
-    log.warning("%s cannot be looked up: %s", intent.key, said, extra={"order": intent.order_id})
-    if not intent.order_id or intent.kind is IntentKind.ADDRESS:
-        return False
-    unknown = Rejected(order_id=intent.order_id, reason=Reason.OUTCOME_UNKNOWN, field=intent.kind.value, detail=said)
-    return checkpoint.set_aside(unknown, {}, fingerprint="", now=now, run_id=run_id)
+    checkpoint: Checkpoint
+    now: datetime
+    run_id: int
 
+    def set_aside(self, intent: Intent, said: str) -> bool:
+        """Have a person look at an intent that cannot be looked up, and give whether that is news.
 
-def _was_not_written(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:
-    checkpoint.settle(intent.key, IntentState.REFUSED, at=now, detail="looked up: not in the POS")
+        What belongs to no single order, such as a product, is told with the orders that need it (`resolve`), and an
+        address costs no order.
+        """
+        log.warning("%s cannot be looked up: %s", intent.key, said, extra={"order": intent.order_id})
+        if not intent.order_id or intent.kind is IntentKind.ADDRESS:
+            return False
+        rejected = Rejected(
+            order_id=intent.order_id, reason=Reason.OUTCOME_UNKNOWN, field=intent.kind.value, detail=said
+        )
+        return self.checkpoint.set_aside(rejected, {}, fingerprint="", now=self.now, run_id=self.run_id)
 
+    def settle(self, intent: Intent, found: str | None) -> None:
+        """Settle an intent by what its look-up found, None for nothing, and write down what follows from that."""
+        key, checkpoint = intent.key, self.checkpoint
+        with checkpoint.atomic():
+            if found is None:
+                checkpoint.settle(key, IntentState.REFUSED, at=self.now, detail="looked up: not in the POS")
+            else:
+                checkpoint.settle(key, IntentState.DONE, at=self.now, detail="looked up: in the POS", result=found)
+                self._write_down(intent, found)
+            self._make_due(intent)
 
-def _was_written(checkpoint: Checkpoint, intent: Intent, found: str, *, now: datetime, run_id: int) -> None:
-    checkpoint.settle(intent.key, IntentState.DONE, at=now, detail="looked up: in the POS", result=found)
-    match intent.kind:
-        case IntentKind.CUSTOMER:
-            links = {intent.target: found}
-            email = str(intent.body.get("email") or "")
-            checkpoint.link_customers(links | ({f"email:{email}": found} if email else {}), now)
-        case IntentKind.PRODUCT:
-            key = intent.key.removeprefix("product:")
-            name = str(intent.body.get("request", {}).get("name", ""))
-            checkpoint.link_product(key, found, name, tracks_stock=bool(intent.body.get("tracked")))
-        case IntentKind.REFUND:
-            checkpoint.book_refunds([booking_from(intent.body["refund"])], now, run_id)
-        case IntentKind.STOCK:
-            _was_adjusted(checkpoint, intent, json.loads(found))
-        case IntentKind.ADDRESS:
-            # Nothing refers to it but the sale that was to follow, and that finds it in the address book.
-            pass
-        case IntentKind.VOID_SALE if "undo" in intent.body:
-            _was_undone(checkpoint, intent, now=now, run_id=run_id)
-        case _:
-            checkpoint.record([_ledger_row(checkpoint, intent, now=now, run_id=run_id)])
-    if "history" in intent.body:
-        _go_on_as_backfill(checkpoint, intent)
+    def _write_down(self, intent: Intent, found: str) -> None:
+        """Write down a write that is in the POS."""
+        checkpoint = self.checkpoint
+        match intent.kind:
+            case IntentKind.CUSTOMER:
+                links = {intent.target: found}
+                email = str(intent.body.get("email") or "")
+                checkpoint.link_customers(links | ({f"email:{email}": found} if email else {}), self.now)
+            case IntentKind.PRODUCT:
+                key = intent.key.removeprefix("product:")
+                name = str(intent.body.get("request", {}).get("name", ""))
+                checkpoint.link_product(key, found, name, tracks_stock=bool(intent.body.get("tracked")))
+            case IntentKind.REFUND:
+                checkpoint.book_refunds([booking_from(intent.body["refund"])], self.now, self.run_id)
+            case IntentKind.STOCK:
+                self._adjusted(intent, json.loads(found))
+            case IntentKind.ADDRESS:
+                # Nothing refers to it but the sale that was to follow, and that finds it in the address book.
+                pass
+            case IntentKind.VOID_SALE if "undo" in intent.body:
+                self._undone(intent)
+            case _:
+                checkpoint.record([self._ledger_row(intent)])
+        if "history" in intent.body:
+            self._go_on_as_backfill(intent)
 
+    def _adjusted(self, intent: Intent, rest: Mapping[str, int]) -> None:
+        """Note what is left of an adjustment, be it for a refund or for what a backfill sold."""
+        if "refund_id" in intent.body:
+            self.checkpoint.take_out(int(intent.body["refund_id"]), rest)
+        else:
+            self.checkpoint.owe_stock(put_back(intent.body["items"], rest))
 
-def _was_adjusted(checkpoint: Checkpoint, intent: Intent, rest: Mapping[str, int]) -> None:
-    """Note what is left of an adjustment: one for a refund, or else one that puts back what a backfill sold."""
-    if "refund_id" in intent.body:
-        checkpoint.take_out(int(intent.body["refund_id"]), rest)
-    else:
-        checkpoint.owe_stock(put_back(intent.body["items"], rest))
+    def _undone(self, intent: Intent) -> None:
+        """Note that a sale was voided to undo a backfill; that its order is done is noted by the next undoing."""
+        memory = intent.body["undo"]
+        self.checkpoint.owe_stock(owed_from(memory))
+        if memory["refund_id"]:
+            self.checkpoint.undo_refunds([int(memory["refund_id"])])
+        else:
+            self.checkpoint.record([replace(self._ledger_row(intent), disposition=UNDONE)])
 
+    def _go_on_as_backfill(self, intent: Intent) -> None:
+        """Note what is owed to the stock for a sale of a backfill, and that its order may not be finished."""
+        memory = intent.body["history"]
+        self.checkpoint.owe_stock(owed_from(memory))
+        pending = BackfilledOrder(
+            order_id=intent.order_id,
+            backfill_id=int(memory["backfill"]),
+            revision=int(intent.body["applied"]["revision"]),
+            is_neutral=bool(memory["is_neutral"]),
+            is_pending=True,
+        )
+        self.checkpoint.keep_backfilled([pending])
 
-def _was_undone(checkpoint: Checkpoint, intent: Intent, *, now: datetime, run_id: int) -> None:
-    """Note what the interrupted undoing of a backfill would have; that the order is done, the next one sees."""
-    memory = intent.body["undo"]
-    checkpoint.owe_stock(owed_from(memory))
-    if memory["refund_id"]:
-        checkpoint.undo_refunds([int(memory["refund_id"])])
-    else:
-        row = _ledger_row(checkpoint, intent, now=now, run_id=run_id)
-        checkpoint.record([replace(row, disposition=UNDONE)])
+    def _make_due(self, intent: Intent) -> None:
+        """Have an order that was set aside for this intent tried again in this run: now its outcome is known."""
+        item = self.checkpoint.review_item_of(intent.order_id)
+        if item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN:
+            self.checkpoint.retry([item.id], self.now)
 
-
-def _go_on_as_backfill(checkpoint: Checkpoint, intent: Intent) -> None:
-    """Note what the interrupted backfill would have: what is owed to the stock, and that the order may not be done."""
-    memory = intent.body["history"]
-    checkpoint.owe_stock(owed_from(memory))
-    pending = BackfilledOrder(
-        order_id=intent.order_id,
-        backfill_id=int(memory["backfill"]),
-        revision=int(intent.body["applied"]["revision"]),
-        is_neutral=bool(memory["is_neutral"]),
-        is_pending=True,
-    )
-    checkpoint.keep_backfilled([pending])
-
-
-def _make_due(checkpoint: Checkpoint, intent: Intent, now: datetime) -> None:
-    """Have an order that was set aside for this intent read again in this run: now it is known what is left to do."""
-    item = checkpoint.review_item_of(intent.order_id)
-    if item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN:
-        checkpoint.retry([item.id], now)
-
-
-def _ledger_row(checkpoint: Checkpoint, intent: Intent, *, now: datetime, run_id: int) -> LedgerRow:
-    """The row that the interrupted run would have written, without a fingerprint: the order is read once more."""
-    order = intent.body["order"]
-    return LedgerRow(
-        order_id=intent.order_id,
-        status_id=int(order["status_id"]),
-        modified_at=parse_time(order["modified_at"]) or now,
-        fingerprint="",
-        applied=applied_from(intent.order_id, intent.body["applied"]),
-        disposition="recovered",
-        written_at=now,
-        run_id=run_id,
-    )
+    def _ledger_row(self, intent: Intent) -> LedgerRow:
+        """The row of the interrupted run's write, without a fingerprint: so the order is read once more."""
+        order = intent.body["order"]
+        return LedgerRow(
+            order_id=intent.order_id,
+            status_id=int(order["status_id"]),
+            modified_at=parse_time(order["modified_at"]) or self.now,
+            fingerprint="",
+            applied=applied_from(intent.order_id, intent.body["applied"]),
+            disposition="recovered",
+            written_at=self.now,
+            run_id=self.run_id,
+        )
 
 
 def _find_settled(pos: PointOfSale, intent: Intent) -> str | None:

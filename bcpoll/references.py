@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bcpoll.checkpoint import Checkpoint
-from bcpoll.config import Settings
+from bcpoll.config import PaymentNames, RouteRule, Settings
 from bcpoll.core.money import Currency
 from bcpoll.core.shop import Outlet, PaymentType, Register, Retailer, Route, Shop, Tax, Tenders, User
 from bcpoll.errors import Problem, SettingsError
@@ -98,10 +98,7 @@ def known_retailer(checkpoint: Checkpoint) -> Retailer | None:
 def join(settings: Settings, references: References) -> Shop:
     """Put ids in place of the settings' names; raises SettingsError with every name that is unknown."""
     names = _Names(references)
-    payments = settings.payments
-    default = names.payment_type("[payments] default", payments.default)
-    own = {key: name for key in ("gift_certificate", "store_credit") if (name := getattr(payments, key))}
-    tenders = {key: names.payment_type(f"[payments] {key}", name) for key, name in own.items()}
+    tenders = _tenders(settings.payments, names)
     shop = Shop(
         store_hash=settings.bigcommerce.store_hash,
         currency=Currency(references.retailer.currency),
@@ -111,31 +108,39 @@ def join(settings: Settings, references: References) -> Shop:
         prices_exclude_tax=references.retailer.prices_exclude_tax,
         register=names.register("[pos] register", settings.pos.register_name),
         author_id=names.user(settings.pos.user),
-        tenders=Tenders(
-            default_id=default,
-            gift_certificate_id=tenders.get("gift_certificate", default),
-            store_credit_id=tenders.get("store_credit", default),
-            by_method=MappingProxyType(
-                {
-                    method: names.payment_type(f'[payments] "{method}"', name)
-                    for method, name in payments.by_method.items()
-                }
-            ),
-        ),
-        routes=tuple(
-            Route(
-                register=names.register(f"[[routes]] {number} register", rule.register_name),
-                pickup_location=rule.pickup_location,
-                channel=rule.channel,
-                country=rule.country,
-            )
-            for number, rule in enumerate(settings.routes, 1)
-        ),
+        tenders=tenders,
+        routes=tuple(_routes(settings.routes, names)),
         timezone=references.retailer.timezone,
     )
     if names.problems:
         raise SettingsError(names.problems, source="the settings file, compared with the POS,")
     return shop
+
+
+def _tenders(payments: PaymentNames, names: "_Names") -> Tenders:
+    """The payment types by id; the default one stands in for gift certificates and store credit where none is set."""
+    default = names.payment_type("[payments] default", payments.default)
+    own = {key: name for key in ("gift_certificate", "store_credit") if (name := getattr(payments, key))}
+    ids = {key: names.payment_type(f"[payments] {key}", name) for key, name in own.items()}
+    by_method = {
+        method: names.payment_type(f'[payments] "{method}"', name) for method, name in payments.by_method.items()
+    }
+    return Tenders(
+        default_id=default,
+        gift_certificate_id=ids.get("gift_certificate", default),
+        store_credit_id=ids.get("store_credit", default),
+        by_method=MappingProxyType(by_method),
+    )
+
+
+def _routes(rules: Iterable[RouteRule], names: "_Names") -> Iterator[Route]:
+    for number, rule in enumerate(rules, 1):
+        yield Route(
+            register=names.register(f"[[routes]] {number} register", rule.register_name),
+            pickup_location=rule.pickup_location,
+            channel=rule.channel,
+            country=rule.country,
+        )
 
 
 class _Names:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from bcpoll.checkpoint import Checkpoint, RefundRow, RefundState, told_again
+from bcpoll.checkpoint import RefundRow, RefundState, told_again
 from bcpoll.core.decode import decode_refund, refund_ids_of
 from bcpoll.core.money import ZERO, total
 from bcpoll.core.order import Json, Refund
@@ -20,7 +20,8 @@ from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import Refunded, SaleState
 from bcpoll.core.shop import PosSale
 from bcpoll.core.times import parse_time
-from bcpoll.ports import OrderSource, PointOfSale
+from bcpoll.logs import about_order
+from bcpoll.shell import Shell
 
 # Before any store there is.
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -42,32 +43,27 @@ NONE = OrderRefunds()
 
 
 class RefundBook:
-    """Reads refunds and keeps them; with `keeps` off, it remembers them for the length of a preview."""
+    """Reads refunds and keeps them; in a preview, `run_id` 0, it remembers them without keeping any."""
 
     def __init__(
-        self,
-        *,
-        source: OrderSource,
-        checkpoint: Checkpoint,
-        clock: Callable[[], datetime],
-        run_id: int,
-        set_aside: Callable[[Rejected, Json, str], None],
-        keeps: bool = True,
+        self, shell: Shell, *, run_id: int, set_aside: Callable[[Rejected, Json, str, datetime], None]
     ) -> None:
         """`set_aside` is called for a refund that tells neither its number nor its order's."""
-        self._source = source
-        self._checkpoint = checkpoint
-        self._clock = clock
+        self._source = shell.source
+        self._pos = shell.pos
+        self._store_hash = shell.store_hash
+        self._checkpoint = shell.checkpoint
+        self._clock = shell.clock
         self._run_id = run_id
+        self._keeps = bool(run_id)
         self._set_aside = set_aside
-        self._keeps = keeps
         self._told: dict[int, RefundRow] = {}
 
     def read(self, since: datetime | None, back: timedelta, *, first: datetime | None) -> None:
-        """Read the refunds made since a moment or, without one, since so long before the last that was seen.
+        """Read the refunds made since a moment or, where none is given, from `back` before the newest one known.
 
-        Where refunds were ignored so far, those made until now are left alone: they are booked by hand. A preview of
-        the `first` run begins where that would.
+        Where refunds were ignored so far, those made until now are left alone: they were booked by hand. `first` is the
+        start that a first run would have, for a preview of it.
         """
         begun = self._checkpoint.refunds_start()
         if begun is None:
@@ -96,7 +92,7 @@ class RefundBook:
             self._keep(self._source.refunds_of(order_ids), moves_cursor=False)
 
     def of(self, order_ids: Collection[int]) -> Mapping[int, OrderRefunds]:
-        """What there is of refunds of these orders; an order without any is absent."""
+        """The refunds of these orders, by order; an order without any is absent."""
         by_order: dict[int, list[RefundRow]] = {}
         for row in self._rows_of(order_ids):
             by_order.setdefault(row.order_id, []).append(row)
@@ -107,11 +103,12 @@ class RefundBook:
         rows |= {row.refund_id: row for row in self._told.values() if row.order_id in order_ids}
         return [row for _, row in sorted(rows.items())]
 
-    def catch_up(self, pos: PointOfSale, store_hash: str, order_ids: Collection[int]) -> None:
-        """Take what waits for booked where the POS holds its sale: the checkpoint may be behind it."""
+    def catch_up(self, order_ids: Collection[int]) -> None:
+        """Mark waiting refunds as booked where the POS holds their sales already: the checkpoint may be behind it."""
         for row in self._rows_of(order_ids):
-            sale_id = refund_sale_id(store_hash, row.refund_id, row.undone)
-            sale = pos.sale(sale_id) if row.state is RefundState.WAITING else None
+            sale_id = refund_sale_id(self._store_hash, row.refund_id, row.undone)
+            with about_order(row.order_id):
+                sale = self._pos.sale(sale_id) if row.state is RefundState.WAITING else None
             if sale is not None:
                 booked = found_booked(row, sale)
                 self._told[row.refund_id] = booked
@@ -157,7 +154,8 @@ class RefundBook:
             field=f"refunds.{refund_id or '?'}.{field_name}",
             detail=repr(value)[:80],
         )
-        self._set_aside(rejected, raw, blake2b(repr(raw).encode("utf-8", "replace"), digest_size=12).hexdigest())
+        digest = blake2b(repr(raw).encode("utf-8", "replace"), digest_size=12).hexdigest()
+        self._set_aside(rejected, raw, digest, self._clock())
 
 
 def row_made_at(raw: Json) -> datetime | None:

@@ -5,7 +5,7 @@ looked up before anything else is done about it. Touches no checkpoint: these fu
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from bcpoll.checkpoint import THERE_ALREADY, IntentState
@@ -217,7 +217,7 @@ def find_customer(pos: PointOfSale, code: str, email: str, since: int) -> str | 
     return oldest(found) or (oldest(pos.customers_with_email(email)) if email else None)
 
 
-def oldest(customers: "list[PosCustomer] | tuple[PosCustomer, ...]") -> str | None:
+def oldest(customers: Iterable[PosCustomer]) -> str | None:
     """The customer to take where several fit: the oldest that is not deleted."""
     alive = [customer for customer in customers if not customer.is_deleted]
     return min(alive, key=lambda customer: (customer.created_at, customer.id)).id if alive else None

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bcpoll.checkpoint import Checkpoint
-from bcpoll.config import WhenClosed
-from bcpoll.core.shop import Policy, Shop
-from bcpoll.ports import OrderSource, PointOfSale
+from bcpoll.core.shop import Policy, Shop, WhenClosed
+from bcpoll.ports import OrderSource, Pace, PointOfSale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +16,7 @@ class Shell:
 
     source: OrderSource
     pos: PointOfSale
+    pace: Pace
     checkpoint: Checkpoint
     shop: Callable[[], Shop]
     """Asked for when the first order needs it: a pass without orders asks the POS nothing."""

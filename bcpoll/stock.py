@@ -9,7 +9,6 @@ to be stock again; what a backfill puts back is `putback`'s.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -17,10 +16,12 @@ from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, Refun
 from bcpoll.core.order import Json
 from bcpoll.core.rejected import Rejected
 from bcpoll.errors import AccessRefused, GiveUp, LookAgain
+from bcpoll.logs import about_order
 from bcpoll.ports import PointOfSale
 from bcpoll.resolve import PRODUCT_FEED, read_product_feed
 from bcpoll.rows import amount_of, text_of
 from bcpoll.send import Result, done, not_found, refused, send
+from bcpoll.shell import Shell
 
 ADJUSTMENT_FEED = "stock adjustments"
 
@@ -62,10 +63,10 @@ class TakenOut:
 class Adjuster:
     """Adjusts stock, one adjustment at a time."""
 
-    def __init__(self, *, pos: PointOfSale, checkpoint: Checkpoint, clock: Callable[[], datetime], run_id: int) -> None:
-        self._pos = pos
-        self._checkpoint = checkpoint
-        self._clock = clock
+    def __init__(self, shell: Shell, *, run_id: int) -> None:
+        self._pos = shell.pos
+        self._checkpoint = shell.checkpoint
+        self._clock = shell.clock
         self._run_id = run_id
 
     @property
@@ -80,23 +81,29 @@ class Adjuster:
         target: str,
         order_id: int = 0,
         memory: Mapping[str, Any] = MappingProxyType({}),
+        begun: Callable[[], None] = lambda: None,
         settled: Callable[[Mapping[str, int]], None],
     ) -> tuple[Result, Mapping[str, int]]:
         """Adjust stock by these items, each of another product; gives what became of it, and the units left to adjust.
 
-        An adjustment that is done is settled in one transaction with what `settled` does about the units that are left.
+        It takes two transactions. The intent is written with what `begun` does; an adjustment that is done is settled
+        with what `settled` does about the units that are left.
         """
+        since = self._newest_version()
         intent = Intent(
             key=f"{IntentKind.STOCK}:{target}",
             order_id=order_id,
             kind=IntentKind.STOCK,
             target=target,
             body={**memory, "items": items},
-            since=self._newest_version(),
+            since=since,
             created_at=self._clock(),
             run_id=self._run_id,
         )
-        self._checkpoint.intend([intent])
+        with self._checkpoint.atomic():
+            self._checkpoint.set_feed_version(ADJUSTMENT_FEED, since)
+            self._checkpoint.intend([intent])
+            begun()
         result, rest = self._sent(intent, items)
         left = units_in(rest)
         with self._checkpoint.atomic():
@@ -108,7 +115,8 @@ class Adjuster:
     def _sent(self, intent: Intent, items: Sequence[Json]) -> tuple[Result, Sequence[Json]]:
         """Send an adjustment; gives what became of it, and the items of it that are still to be sent."""
         try:
-            self._pos.adjust_stock(items)
+            with about_order(intent.order_id):
+                self._pos.adjust_stock(items)
         except GiveUp as error:
             # The reason may have been deleted since it was made.
             self._checkpoint.forget_cached()
@@ -132,7 +140,6 @@ class Adjuster:
         version = max(known.feed_version(ADJUSTMENT_FEED), known.feed_version(PRODUCT_FEED))
         for page in self._pos.adjustments_after(version):
             version = page.version
-        known.set_feed_version(ADJUSTMENT_FEED, version)
         return version
 
     def reason(self, wanted: StockReason) -> Json | None:
@@ -140,6 +147,9 @@ class Adjuster:
 
         None where it is not clear whether it was made: the next pass sees.
         """
+        cached = self._checkpoint.cached(wanted.cached_as)
+        if cached is not None:
+            return dict(cached[0])
         known = known_reason(self._pos, self._checkpoint, wanted)
         made = done("") if known else self._made(wanted)
         if not made.is_done:
@@ -159,11 +169,11 @@ class Adjuster:
 class StockTaker:
     """Takes out of stock what refunds put there."""
 
-    def __init__(self, *, pos: PointOfSale, checkpoint: Checkpoint, clock: Callable[[], datetime], run_id: int) -> None:
-        self._pos = pos
-        self._checkpoint = checkpoint
-        self._clock = clock
-        self._adjuster = Adjuster(pos=pos, checkpoint=checkpoint, clock=clock, run_id=run_id)
+    def __init__(self, shell: Shell, *, run_id: int) -> None:
+        self._pos = shell.pos
+        self._checkpoint = shell.checkpoint
+        self._clock = shell.clock
+        self._adjuster = Adjuster(shell, run_id=run_id)
 
     def take_out(self, heed_stop: Callable[[], None]) -> Iterator[TakenOut]:
         """Take out what is due, one refund after the other, up to the first whose outcome is unclear."""

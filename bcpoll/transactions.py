@@ -18,6 +18,7 @@ from bcpoll.core.shop import Policy
 from bcpoll.core.status import OrderStatus, Paid
 from bcpoll.core.transactions import may_tell_more
 from bcpoll.errors import AccessRefused, GiveUp, TooHeavy, WrongAnswer
+from bcpoll.logs import about_order
 from bcpoll.ports import OrderSource
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,9 @@ class TransactionReader:
         if self._is_refused:
             return None
         try:
-            return decode_transactions(self._source.transactions(order_id), order_id)
+            with about_order(order_id):
+                raw = self._source.transactions(order_id)
+            return decode_transactions(raw, order_id)
         except AccessRefused as error:
             if error.status != _FORBIDDEN:
                 raise

@@ -19,8 +19,10 @@ from typing import Any
 from wsgi import BASE_URL, WsgiAdapter
 
 from bcpoll import backfill as history
-from bcpoll import bigcommerce, pos, references
-from bcpoll.bigcommerce import BigCommerce
+from bcpoll import references
+from bcpoll.adapters import bigcommerce, pos
+from bcpoll.adapters.bigcommerce import BigCommerce
+from bcpoll.adapters.pos import LightspeedPos
 from bcpoll.budget import Clock
 from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem
 from bcpoll.config import Settings, policy
@@ -29,7 +31,6 @@ from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import Preview, Report, Scope, preview, run_pass
 from bcpoll.errors import RetryLater
 from bcpoll.http import Client
-from bcpoll.pos import LightspeedPos
 from bcpoll.references import load_shop
 from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.app import create_app
@@ -249,6 +250,7 @@ class Shop:
         return Shell(
             source=BigCommerce(store_client, settings.bigcommerce.store_hash, page_size=self.page_size),
             pos=point,
+            pace=pos_client,
             checkpoint=self.checkpoint,
             shop=cache(lambda: load_shop(settings, point, self.checkpoint, self.time.now())),
             store_hash=settings.bigcommerce.store_hash,

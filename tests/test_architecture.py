@@ -1,6 +1,7 @@
 """Who may import what, what the pure core must not touch, and who may read a clock."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -25,12 +26,12 @@ HOMES: Mapping[str, tuple[str, ...]] = {
     "click": ("bcpoll.cli",),
     "dateutil": ("bcpoll.core.times",),
     "flask": ("bcpoll.sandbox",),
-    "prometheus_client": ("bcpoll.metrics",),
+    "prometheus_client": ("bcpoll.monitoring.metrics",),
     "pydantic": ("bcpoll.config", "bcpoll.core.decode"),
     "pydantic_core": ("bcpoll.config", "bcpoll.core.decode"),
     "pydantic_settings": ("bcpoll.config",),
     "requests": ("bcpoll.http.exchange",),
-    "requests_oauthlib": ("bcpoll.oauth",),
+    "requests_oauthlib": ("bcpoll.adapters.oauth",),
     "rich": ("bcpoll.cli",),
     "simplejson": ("bcpoll.http.exact",),
     "sqlite_utils": ("bcpoll.checkpoint",),
@@ -117,3 +118,23 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     }
     order = list(TopologicalSorter(graph).static_order())
     assert set(order) >= set(TREES)
+
+
+@pytest.mark.parametrize("package", ["bcpoll.adapters", "bcpoll.monitoring"])
+def test_only_the_command_line_joins_adapters_and_monitoring_to_the_rest(package: str) -> None:
+    users = {module for module in TREES for name in _imports(module) if name.startswith(package)}
+    assert {name for name in users if not _within(name, ("bcpoll.cli", package))} == set()
+
+
+def test_only_the_edge_and_the_reference_data_know_the_settings() -> None:
+    users = {module for module in TREES for name in _imports(module) if name.startswith("bcpoll.config")}
+    homes = ("bcpoll.cli", "bcpoll.config", "bcpoll.monitoring", "bcpoll.references")
+    assert {name for name in users if not _within(name, homes)} == set()
+
+
+def test_the_map_of_the_program_names_every_module() -> None:
+    text = ast.get_docstring(TREES["bcpoll"]) or ""
+    named = set(re.findall(r"^    (\w+)  ", text, re.MULTILINE)) | set(re.findall(r"`(\w+)`", text))
+    modules = {name.split(".")[1] for name in TREES if name.count(".")} - {"__main__"}
+    assert modules - named == set(), "tell in bcpoll/__init__.py where these belong"
+    assert named - modules == set(), "bcpoll/__init__.py names what is not there"

@@ -1,7 +1,7 @@
 """Asking for settings: a question, how it is answered, and how a wrong answer is asked for again.
 
-Owns the prompts, and answers that come by an option or from the environment. Which questions there are, and in which
-order, is the business of `init`.
+Owns the prompts, and answers that come by an option or from the environment. Which questions there are
+is in `questions`, in which order they come is the business of `init`.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from bcpoll.logs import protect
 
 if TYPE_CHECKING:
     from bcpoll.config import Settings
-    from bcpoll.look import Look
+    from bcpoll.monitoring.look import Look
 
 Key: TypeAlias = tuple[str, str]
 """A section of the settings and a key in it."""
@@ -36,6 +36,11 @@ class Question:
     """Where the answer is to be found."""
     is_secret: bool = False
     may_be_empty: bool = False
+
+    @property
+    def parameter(self) -> str:
+        """What click calls the option's value."""
+        return self.flag.removeprefix("--").replace("-", "_")
 
 
 @dataclass(kw_only=True)

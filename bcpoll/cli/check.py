@@ -8,8 +8,8 @@ import click
 from bcpoll.cli.options import Options, pass_options, print_json
 
 if TYPE_CHECKING:
-    from bcpoll.check import Finding
     from bcpoll.config import Loaded
+    from bcpoll.monitoring.check import Finding
 
 
 @click.command(
@@ -25,9 +25,9 @@ def check(options: Options) -> int:
     Ends with 0 where no run would stop, warnings or not; else as a run would: 78 for wrong settings, 77 for a refused
     token or scope, 74 for a checkpoint that cannot be used, 69 for a side that cannot be reached.
     """
-    from bcpoll.check import wrong_settings
     from bcpoll.cli import wiring
     from bcpoll.errors import SettingsError
+    from bcpoll.monitoring.check import wrong_settings
 
     try:
         loaded = wiring.loaded_settings(options.config, options.environ)
@@ -41,8 +41,8 @@ COMMANDS = (check,)
 
 def checked(loaded: "Loaded") -> "Iterator[Finding]":
     """Carry out all checks of these settings."""
-    from bcpoll.check import findings
     from bcpoll.cli import wiring
+    from bcpoll.monitoring.check import findings
 
     with wiring.looking(loaded) as setup:
         yield from findings(setup)
@@ -50,7 +50,7 @@ def checked(loaded: "Loaded") -> "Iterator[Finding]":
 
 def show(findings: "Iterable[Finding]", *, as_json: bool) -> int:
     """Show findings as they come, with their sum at the end; gives the exit code."""
-    from bcpoll.check import exit_code
+    from bcpoll.monitoring.check import exit_code
 
     found = []
     for finding in findings:

@@ -14,7 +14,7 @@ from bcpoll.core.shop import Policy
 from bcpoll.cycle import Preview
 from bcpoll.foresee import Effect, does
 from bcpoll.http import write_json
-from bcpoll.show import read_order
+from bcpoll.monitoring.show import read_order
 
 
 def show(preview: Preview, effect: Effect, payment_types: Mapping[str, str], *, bodies: bool) -> None:

@@ -18,123 +18,37 @@ import click
 from bcpoll.cli.asking import Choice, Key, Question, Talk, choose, is_somebody_there, need_somebody, say, say_row
 from bcpoll.cli.check import checked, show
 from bcpoll.cli.options import Options, pass_options
+from bcpoll.cli.questions import (
+    BESIDE_METHODS,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    DEFAULT_PAYMENT,
+    DOMAIN_PREFIX,
+    FULFILLMENT,
+    GIFT_CERTIFICATE,
+    POS_TOKEN,
+    QUESTIONS,
+    REDIRECT_URL,
+    REGISTER,
+    STORE_CREDIT,
+    STORE_HASH,
+    STORE_TOKEN,
+    TAX,
+    UNPAID,
+    USER,
+    question_about,
+)
 from bcpoll.errors import AccessRefused, BcpollError
 
 if TYPE_CHECKING:
     from bcpoll.config import Loaded, Settings
-    from bcpoll.look import Look
+    from bcpoll.monitoring.look import Look
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
-STORE_HASH = Question(
-    key=("bigcommerce", "store_hash"),
-    flag="--store-hash",
-    asks="Store hash",
-    where=(
-        "In BigCommerce, under Settings > Store-level API accounts, make an account with the read-only scopes Orders,"
-        " Order transactions, Products, and Information & settings. The store hash is what stands after"
-        " /stores/ in the API path that it shows."
-    ),
-)
-STORE_TOKEN = Question(
-    key=("bigcommerce", "access_token"),
-    flag="--store-access-token",
-    asks="Access token (not shown)",
-    where="The access token of that account. BigCommerce shows it once.",
-    is_secret=True,
-)
-DOMAIN_PREFIX = Question(
-    key=("pos", "domain_prefix"),
-    flag="--domain-prefix",
-    asks="Domain prefix",
-    where="What stands before .retail.lightspeed.app in the address of your POS.",
-)
-POS_TOKEN = Question(
-    key=("pos", "access_token"),
-    flag="--pos-access-token",
-    asks="Personal token (not shown)",
-    where=(
-        "In the POS, under Setup > Personal tokens, make one as an administrator. Without the Plus plan there are none:"
-        " then press Enter, to connect an application of your own by OAuth."
-    ),
-    is_secret=True,
-    may_be_empty=True,
-)
-CLIENT_ID = Question(
-    key=("pos", "client_id"),
-    flag="--client-id",
-    asks="Client id",
-    where="Register an application with Lightspeed for it, with the redirect address below.",
-)
-CLIENT_SECRET = Question(
-    key=("pos", "client_secret"),
-    flag="--client-secret",
-    asks="Client secret (not shown)",
-    where="",
-    is_secret=True,
-)
-REDIRECT_URL = Question(
-    key=("pos", "redirect_url"),
-    flag="--redirect-url",
-    asks="Redirect address of the application",
-    where="",
-)
-REGISTER = Question(
-    key=("pos", "register"),
-    flag="--register",
-    asks="Register",
-    where=(
-        "The register that web sales are booked on; its outlet is where their stock is taken from. Best one of its own,"
-        " which nobody closes."
-    ),
-)
-USER = Question(
-    key=("pos", "user"), flag="--user", asks="User", where="The POS user in whose name web sales are booked."
-)
-DEFAULT_PAYMENT = Question(
-    key=("payments", "default"),
-    flag="--default-payment",
-    asks="Payment type for web orders",
-    where="The payment type of the POS for orders that no other line names.",
-)
-GIFT_CERTIFICATE = Question(
-    key=("payments", "gift_certificate"),
-    flag="--gift-certificate",
-    asks="Payment type for gift certificates",
-    where="",
-)
-STORE_CREDIT = Question(
-    key=("payments", "store_credit"), flag="--store-credit", asks="Payment type for store credit", where=""
-)
-TAX = Question(
-    key=("taxes", "default"),
-    flag="--tax",
-    asks="Tax where no rate fits",
-    where="Every line goes under the tax of the POS that has its rate. This one is for lines whose rate none has.",
-)
-FULFILLMENT = Question(
-    key=("sync", "fulfillment"),
-    flag="--fulfillment",
-    asks="Do staff pick and pack web orders from the POS's Fulfillments page?",
-    where=(
-        "Orders that are not shipped yet can show on the POS's Fulfillments page, where staff process them. Otherwise"
-        " they are booked as plain sales, and shipped from BigCommerce."
-    ),
-)
-UNPAID = Question(
-    key=("sync", "unpaid"),
-    flag="--unpaid",
-    asks="Put orders that are not paid yet on the customer's account until they are?",
-    where=(
-        "Orders that are not paid yet, as by bank transfer, are booked as sales without a payment, the way Lightspeed's"
-        " own link does it. On the customer's account, what is owing can be seen."
-    ),
-)
-
 
 def _option(question: Question, **more: Any) -> Callable[[FC], FC]:
-    name = question.flag.removeprefix("--").replace("-", "_")
-    return click.option(question.flag, name, **more)
+    return click.option(question.flag, question.parameter, **more)
 
 
 @click.command(
@@ -184,7 +98,7 @@ def init(
 
     path = file_to_write(options.config, options.environ)
     _check_place(path, force=force)
-    flags = {question.key: text for question in _QUESTIONS if (text := given[_name(question)]) is not None}
+    flags = {question.key: text for question in QUESTIONS if (text := given[question.parameter]) is not None}
     talk = Talk(path=path, environ=options.environ, flags=flags | _methods(payment), takes_proposals=yes)
     if api_url:
         for section in ("bigcommerce", "pos"):
@@ -207,15 +121,6 @@ def init(
 
 
 COMMANDS = (init,)
-
-_QUESTIONS = (
-    *(STORE_HASH, STORE_TOKEN, DOMAIN_PREFIX, POS_TOKEN, CLIENT_ID, CLIENT_SECRET, REDIRECT_URL, REGISTER, USER),
-    *(DEFAULT_PAYMENT, GIFT_CERTIFICATE, STORE_CREDIT, TAX, FULFILLMENT, UNPAID),
-)
-
-
-def _name(question: Question) -> str:
-    return question.flag.removeprefix("--").replace("-", "_")
 
 
 def _methods(given: Sequence[str]) -> dict[Key, str]:
@@ -320,7 +225,7 @@ def _default_redirect() -> str:
 def _try_pos(talk: Talk) -> None:
     from bcpoll.cli import wiring
     from bcpoll.config import Loaded
-    from bcpoll.look import Look
+    from bcpoll.monitoring.look import Look
 
     talk.held.close()
     talk.look = None
@@ -361,7 +266,7 @@ def _logged_in(talk: Talk, settings: "Settings") -> bool:
 
 
 def _warn_of_other_link(look: "Look") -> None:
-    from bcpoll.check import other_link
+    from bcpoll.monitoring.check import other_link
 
     with suppress(BcpollError):
         found = other_link(look)
@@ -404,24 +309,18 @@ def _payments(talk: Talk) -> None:
     choose(talk, DEFAULT_PAYMENT, choices, _kept(talk, DEFAULT_PAYMENT, names) or proposed_default(names))
     default = talk.answer(DEFAULT_PAYMENT.key)
     by_flags = [key for key in talk.flags if key[0] == "payments"]
-    questions = [_method(method, count) for method, count in seen.methods.items()]
-    questions += [_method(key[1]) for key in by_flags if key not in {one.key for one in (*questions, *_OWN)}]
-    for own, count in zip(_OWN, (seen.gift_certificates, seen.store_credit), strict=True):
+    questions = [question_about(method, count) for method, count in seen.methods.items()]
+    questions += [
+        question_about(key[1]) for key in by_flags if key not in {one.key for one in (*questions, *BESIDE_METHODS)}
+    ]
+    for own, count in zip(BESIDE_METHODS, (seen.gift_certificates, seen.store_credit), strict=True):
         questions += [own] * bool(count or own.key in talk.flags)
     if seen.methods and not talk.takes_proposals:
         say("\nHow recent orders were paid, and what that is in the POS:\n")
     for question in questions:
-        words = question.asks if question in _OWN else question.key[1]
+        words = question.asks if question in BESIDE_METHODS else question.key[1]
         proposed = _kept(talk, question, names) or proposed_type(words, names) or default
         choose(talk, question, choices, proposed, listed=False)
-
-
-_OWN = (GIFT_CERTIFICATE, STORE_CREDIT)
-
-
-def _method(method: str, count: int = 0) -> Question:
-    orders = f" ({count} order{'s' if count != 1 else ''})" if count else ""
-    return Question(key=("payments", method), flag=f'--payment "{method}=TYPE"', asks=f'"{method}"{orders}', where="")
 
 
 def _taxes(talk: Talk) -> None:
@@ -541,8 +440,7 @@ def _confirm(talk: Talk) -> None:
 
 def _write(path: Path, talk: Talk, environ: Mapping[str, str], *, force: bool) -> "Loaded":
     """Write the settings beside their place, read them back, and put them there: a crash leaves all or nothing."""
-    from bcpoll import example
-    from bcpoll.config import load
+    from bcpoll.config import example, load
 
     made = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:

@@ -13,9 +13,9 @@ import click
 from bcpoll.cli.options import Options, pass_options, print_json
 
 if TYPE_CHECKING:
+    from bcpoll.adapters.oauth import Permit
+    from bcpoll.adapters.token_file import TokenPair
     from bcpoll.cli.wiring import SignIn
-    from bcpoll.oauth import Permit
-    from bcpoll.token_file import TokenPair
 
 # For how long somebody may take to log in.
 _PATIENCE = 300.0
@@ -48,7 +48,7 @@ COMMANDS = (login,)
 
 def connect_by_asking(desk: "SignIn", environ: Mapping[str, str], *, paste: bool) -> "tuple[TokenPair, str]":
     """Let somebody log in, keep the tokens, and try them; gives them with the name of the account."""
-    from bcpoll.oauth import connect
+    from bcpoll.adapters.oauth import connect
 
     # Whether tokens can be kept shows before anybody is asked to log in.
     with desk.file.turn(), desk.file.replacing():
@@ -59,8 +59,8 @@ def connect_by_asking(desk: "SignIn", environ: Mapping[str, str], *, paste: bool
 
 def _asked(desk: "SignIn", environ: Mapping[str, str], *, paste: bool) -> "Permit":
     """Let somebody log in, and give what the POS sends back."""
+    from bcpoll.adapters.oauth import login_url, read_redirect
     from bcpoll.cli import wiring
-    from bcpoll.oauth import login_url, read_redirect
 
     application, state = desk.endpoint.application, secrets.token_urlsafe(32)
     url = login_url(desk.settings.pos.connect_url, application, scopes=wiring.scopes(desk.settings), state=state)
@@ -103,7 +103,7 @@ def _caught(redirect_url: str, url: str, read: "Callable[[str], Permit]", browse
 
 def _pasted(redirect_url: str, url: str, read: "Callable[[str], Permit]") -> "Permit":
     """Ask for the address, again while it is none; the code alone will do, for it was seen by whoever logged in."""
-    from bcpoll.oauth import Permit, is_code
+    from bcpoll.adapters.oauth import Permit, is_code
 
     def accepted(text: str) -> "Permit":
         text = text.strip()

@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
-from bcpoll.cli.sync import past_moment
+from bcpoll.cli.when import past_moment
 
 
 @click.command(

@@ -10,11 +10,12 @@ import click
 
 from bcpoll.cli.options import Options, csv_line, pass_options, print_json
 from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
+from bcpoll.errors import STOPPED
 
 if TYPE_CHECKING:
     from bcpoll.cli.wiring import Connection
     from bcpoll.core.reconcile import Compared, Figures, Finding, Tally
-    from bcpoll.reconcile import Window
+    from bcpoll.monitoring.reconcile import Window
 
 _DIFFERS = 3
 
@@ -46,11 +47,9 @@ def reconcile(options: Options, since: date | None, until: date | None, as_csv: 
 
     Exit codes: 0 all agrees, 3 something differs, 75 stopped early, 69 the other side could not be reached.
     """
-    from bcpoll.apply import STOPPED
     from bcpoll.cli import wiring
-    from bcpoll.config import policy
     from bcpoll.core.reconcile import Tally
-    from bcpoll.reconcile import Reconciler
+    from bcpoll.monitoring.reconcile import Reconciler
 
     if as_csv and options.as_json:
         raise click.UsageError("Say either --json or --csv.")
@@ -60,27 +59,18 @@ def reconcile(options: Options, since: date | None, until: date | None, as_csv: 
         wiring.connected(settings, command="reconcile", stop=stop, watching=True) as connection,
     ):
         window, zone = _window(connection, since, until)
-        reconciler = Reconciler(
-            source=connection.source,
-            pos=connection.pos,
-            checkpoint=connection.checkpoint,
-            shop=connection.shop,
-            policy=policy(settings),
-        )
-        tally, noted = Tally(), []
-        rows = _counted(reconciler.compare(window, lambda: _heed(stop, STOPPED)), tally, zone)
+        reconciler = Reconciler(connection.shell)
+        tally = Tally()
+        found = _counted(reconciler.compare(window, lambda: _heed(stop)), tally, zone)
         if as_csv:
-            click.echo(csv_line(_COLUMNS), nl=False)
-        for one in rows:
-            if as_csv:
-                click.echo(csv_line(_csv_row(one, zone)), nl=False)
-            elif one.findings:
-                noted.append(one)
-        told = _Told(window=window, zone=zone, tally=tally, noted=noted, before_start=reconciler.before_start)
-        if options.as_json:
-            print_json(_as_json(told) | {"requests": dict(connection.requests)})
-        elif not as_csv:
-            _show(told)
+            _print_csv(found, zone)
+        else:
+            noted = [one for one in found if one.findings]
+            told = _Told(window=window, zone=zone, tally=tally, noted=noted, before_start=reconciler.before_start)
+            if options.as_json:
+                print_json(_as_json(told) | {"requests": dict(connection.requests)})
+            else:
+                _show(told)
     return _DIFFERS if tally.differing else 0
 
 
@@ -98,9 +88,9 @@ class _Told:
     before_start: int
 
 
-def _heed(stop: threading.Event, stopped: Exception) -> None:
+def _heed(stop: threading.Event) -> None:
     if stop.is_set():
-        raise stopped
+        raise STOPPED
 
 
 def _counted(found: "Iterable[Compared]", tally: "Tally", zone: tzinfo) -> "Iterator[Compared]":
@@ -113,7 +103,7 @@ def _counted(found: "Iterable[Compared]", tally: "Tally", zone: tzinfo) -> "Iter
 
 
 def _window(connection: "Connection", since: date | None, until: date | None) -> "tuple[Window, tzinfo]":
-    from bcpoll.reconcile import Window
+    from bcpoll.monitoring.reconcile import Window
 
     zone = zone_named(connection.shop.timezone)
     now = connection.source.server_time()
@@ -251,6 +241,13 @@ _COLUMNS = (
     "sale_units",
     "sales",
 )
+
+
+def _print_csv(found: "Iterable[Compared]", zone: tzinfo) -> None:
+    """Print each order as it comes: a window may hold more than is good to keep."""
+    click.echo(csv_line(_COLUMNS), nl=False)
+    for one in found:
+        click.echo(csv_line(_csv_row(one, zone)), nl=False)
 
 
 def _csv_row(one: "Compared", zone: tzinfo) -> tuple[object, ...]:

@@ -34,9 +34,10 @@ def console() -> Console:
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), below: str = ""
 ) -> None:
-    """Print a table. Columns named in `right` are numbers; the last one, if named in `below`, is a text of any length.
+    """Print a table. Columns named in `right` are figures; the last one, if named in `below`, is a text of any length.
 
-    A terminal that is too narrow for that text shows it under its row, for a column of a few letters is hard to read.
+    A terminal that is too narrow for that text shows it under its row, for a column of a few letters is hard to read;
+    one in which figures would be broken shows each row as a list of its values.
     """
     out = console()
     _print(out, _titled(out.width, title, columns, rows, right=right, below=below))
@@ -53,11 +54,15 @@ def _titled(
 ) -> RenderableType:
     """A table under its title, for a terminal of that width."""
     cells = [[_harmless(str(value)) for value in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
-    left = room - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-    if below and left < min(widths[-1], _READABLE):
-        return _stacked(title, columns, cells, widths, right)
-    return Group(Text(title, style="bold"), _table(columns, cells, right))
+    natural = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    left = room - sum(natural[:-1]) - len(_GAP) * (len(natural) - 1)
+    is_under = bool(below) and left < min(natural[-1], _READABLE)
+    shown: RenderableType | None
+    if is_under:
+        shown = _stacked(columns, cells, natural, right) if left >= -len(_GAP) else None
+    else:
+        shown = _table(columns, cells, right, natural, room)
+    return Group(Text(title, style="bold"), shown or _listed(columns, cells, room, is_under=is_under))
 
 
 def can_show(text: str) -> bool:
@@ -99,8 +104,9 @@ def _harmless(text: str) -> str:
 
 _GAP = "  "
 
-# The narrowest column in which a sentence is still read rather than spelled.
+# The narrowest column in which a sentence is still read rather than spelled, and that for a name or a code.
 _READABLE = 40
+_LEAST = 16
 
 # How far such a sentence is indented at most, where it stands under its row.
 _INDENT = 7
@@ -119,25 +125,77 @@ def _print(out: Console, shown: RenderableType) -> None:
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> Table:
-    made = Table(header_style="bold", box=None, pad_edge=False, show_header=any(columns))
-    for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str], natural: Sequence[int], room: int
+) -> Table | None:
+    """The rows in columns of which no figure is broken and no text is folded too narrowly; None without room for it."""
+    least = [
+        max(map(cell_len, (*cells, *name.split()))) if name in right else min(width, _LEAST)
+        for name, width, cells in zip(columns, natural, [*zip(*rows, strict=True)] or [()] * len(columns), strict=True)
+    ]
+    for gap in (len(_GAP), 1):
+        widths = _fitted(natural, least, [name in right for name in columns], room - gap * (len(columns) - 1))
+        if widths is not None:
+            break
+    else:
+        return None
+    made = Table(header_style="bold", box=None, pad_edge=False, padding=(0, gap, 0, 0), show_header=any(columns))
+    for name, width in zip(columns, widths, strict=True):
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold", width=width)
     for row in rows:
         made.add_row(*map(Text, row))
     return made
 
 
+def _fitted(natural: Sequence[int], least: Sequence[int], is_figure: Sequence[bool], room: int) -> Sequence[int] | None:
+    """The widths that fit into the room: first the titles of figures give way, then the widest texts; None: none do."""
+    widths = list(natural)
+    while sum(widths) > room:
+        can_give = [at for at, width in enumerate(widths) if width > least[at]]
+        if not can_give:
+            return None
+        widths[max(can_give, key=lambda at: (is_figure[at], widths[at]))] -= 1
+    return widths
+
+
 def _stacked(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], right: Sequence[str]
+    columns: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], right: Sequence[str]
 ) -> Group:
-    """The same table with the last column under each row, indented."""
-    lines: list[RenderableType] = [Text(title, "bold"), Text(_aligned(columns, columns, widths, right), "bold")]
+    """The same rows with the last column under each, indented."""
+    lines: list[RenderableType] = [Text(_aligned(columns, columns, widths, right), "bold")]
     for row in rows:
         lines.append(Text(_aligned(row, columns, widths, right)))
         if row[-1]:
             lines.append(Padding(Text(row[-1], style="dim"), (0, 0, 0, min(widths[0] + len(_GAP), _INDENT))))
     return Group(*lines)
+
+
+def _listed(columns: Sequence[str], rows: Iterable[Sequence[str]], room: int, *, is_under: bool) -> Group:
+    """The same rows without columns, each value after its name; with `is_under`, the last one on lines of its own."""
+    lines: list[RenderableType] = []
+    for row in rows:
+        cells = row[:-1] if is_under else row
+        named = [f"{name}: {value}" if name else value for name, value in zip(columns, cells, strict=False) if value]
+        first, *others = _packed(named, room) or [""]
+        lines += [Text(first), *(_indented(Text(line)) for line in others)]
+        if is_under and row[-1]:
+            lines.append(_indented(Text(row[-1], style="dim")))
+    return Group(*lines)
+
+
+def _indented(text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, len(_GAP)))
+
+
+def _packed(parts: Iterable[str], room: int) -> Sequence[str]:
+    """The parts on as few lines as they fit on, none of them broken, with room for all but the first to be indented."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and cell_len(lines[-1]) + len(_GAP) + cell_len(part) <= room - len(_GAP):
+            lines[-1] += _GAP + part
+        else:
+            lines.append(part)
+    return lines
 
 
 def _aligned(row: Sequence[str], columns: Sequence[str], widths: Sequence[int], right: Sequence[str]) -> str:

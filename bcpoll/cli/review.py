@@ -9,6 +9,8 @@ import click
 from bcpoll.cli.options import Options, id_of, pass_options, print_json
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from bcpoll.checkpoint import Checkpoint, Intent, ReviewItem
     from bcpoll.config import Settings
     from bcpoll.core.rejected import Reason
@@ -40,8 +42,19 @@ def _reason(_ctx: click.Context, _param: click.Parameter, text: str | None) -> "
     raise click.BadParameter(f"{text!r} is no reason why orders are set aside. {meant}")
 
 
+def _reasons(_ctx: click.Context, _param: click.Parameter, typed: str) -> "list[CompletionItem]":
+    """What a shell completes after `--for`: reasons in one word each, for not every shell quotes what it completes."""
+    from click.shell_completion import CompletionItem
+
+    from bcpoll.core.rejected import REASONS
+
+    causes = {reason.value.replace(" ", "-"): text.cause for reason, text in REASONS.items()}
+    begun = [word for word in causes if word.casefold().startswith(typed.casefold())]
+    return [CompletionItem(word, help=causes[word]) for word in begun]
+
+
 def _for(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option("--for", "why", callback=_reason, metavar="REASON", help=what)
+    return click.option("--for", "why", callback=_reason, shell_complete=_reasons, metavar="REASON", help=what)
 
 
 _item_ids = click.argument("item_ids", callback=_ITEM_ID, nargs=-1, metavar="[ID]...")

@@ -10,9 +10,11 @@ import click
 from bcpoll.cli.options import ORDER_ID, Options, pass_options, print_json
 
 if TYPE_CHECKING:
+    from bcpoll.checkpoint import RefundRow, ReviewItem
     from bcpoll.core.parts import MoneyCheck
+    from bcpoll.core.reconcile import Compared
     from bcpoll.core.sale import Item
-    from bcpoll.show import Event, InPos, Shown
+    from bcpoll.monitoring.show import Event, InPos, Shown
 
 
 @click.command(epilog="Example: bcpoll show 1042 --live", short_help="Show an order and its sale side by side.")
@@ -28,16 +30,16 @@ def show(options: Options, order_id: int, live: bool, personal: bool) -> None:  
     """
     from bcpoll.cli import wiring
     from bcpoll.config import policy
+    from bcpoll.monitoring import show as monitoring
     from bcpoll.references import payment_names
-    from bcpoll.show import remembered
 
     settings = wiring.settings_of(options.config, options.environ)
     if live:
         with wiring.connected(settings, command="show", stop=threading.Event(), watching=True) as connection:
-            shown, names = _live(connection, order_id), payment_names(connection.checkpoint)
+            shown, names = monitoring.live(connection.shell, order_id), payment_names(connection.checkpoint)
     else:
         with wiring.open_checkpoint(settings, create=False) as checkpoint:
-            shown, names = remembered(checkpoint, policy(settings), order_id), payment_names(checkpoint)
+            shown, names = monitoring.remembered(checkpoint, policy(settings), order_id), payment_names(checkpoint)
     if shown is None:
         where = "Neither BigCommerce nor the POS has an" if live else "The checkpoint has no"
         hint = "" if live else "; --live asks BigCommerce for it"
@@ -49,22 +51,6 @@ def show(options: Options, order_id: int, live: bool, personal: bool) -> None:  
 
 
 COMMANDS = (show,)
-
-
-def _live(connection: Any, order_id: int) -> "Shown | None":
-    from bcpoll.config import policy
-    from bcpoll.reconcile import Reconciler
-    from bcpoll.show import live
-
-    choices = policy(connection.settings)
-    reconciler = Reconciler(
-        source=connection.source,
-        pos=connection.pos,
-        checkpoint=connection.checkpoint,
-        shop=connection.shop,
-        policy=choices,
-    )
-    return live(connection.source, connection.pos, connection.checkpoint, reconciler, choices, order_id)
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -213,63 +199,22 @@ def _masked(text: str, *, personal: bool) -> str:
 
 
 def _as_json(shown: "Shown", names: Mapping[str, str], *, personal: bool) -> dict[str, Any]:
-    from bcpoll.core.sides import side_by_side
     from bcpoll.core.times import iso
 
-    sale, review, check = shown.sale, shown.review, shown.ordered.check
-    sold = sale.items if sale else None
-    told: dict[str, Any] = {
+    check = shown.ordered.check
+    told = {
         "order": shown.order_id,
         "status": shown.status,
         "changed": iso(shown.modified_at) if shown.modified_at else None,
         "customer": _customer(shown, personal=personal),
         "money": None if check is None else check_json(check),
         "problem": shown.ordered.problem,
-        "sale": None if sale is None else _sale_json(sale, names),
-        "lines": [
-            {
-                "ordered": _item_json(pair.ordered, shown.digits),
-                "sold": _item_json(pair.sold, shown.digits),
-                "agrees": pair.agrees if sold is not None and shown.ordered.items else None,
-            }
-            for pair in side_by_side(shown.ordered.items, sold or (), shown.digits)
-        ],
-        "refunds": [
-            {
-                "id": refund.refund_id,
-                "state": refund.state,
-                "total": None if refund.total is None else str(refund.total),
-                "sale": refund.sale_id,
-            }
-            for refund in shown.refunds
-        ],
-        "review": None
-        if review is None
-        else {
-            "id": review.id,
-            "state": review.state,
-            "reason": review.reason,
-            "detail": _masked(review.detail, personal=personal),
-            "hint": review.hint,
-            "note": review.note,
-        },
-        "both_sides": None
-        if shown.compared is None
-        else [
-            {"finding": finding, "detail": _masked(detail, personal=personal)}
-            for finding, detail in shown.compared.findings
-        ],
-        "history": [
-            {
-                "at": iso(event.at),
-                "what": event.what,
-                "target": _masked(event.target, personal=personal),
-                "outcome": event.outcome,
-                "detail": _masked(event.detail, personal=personal),
-                "run": event.run_id,
-            }
-            for event in shown.history
-        ],
+        "sale": None if shown.sale is None else _sale_json(shown.sale, names),
+        "lines": _lines_json(shown),
+        "refunds": [_refund_json(refund) for refund in shown.refunds],
+        "review": None if shown.review is None else _review_json(shown.review, personal=personal),
+        "both_sides": None if shown.compared is None else _findings_json(shown.compared, personal=personal),
+        "history": [_event_json(event, personal=personal) for event in shown.history],
         "notes": list(shown.remarks),
     }
     return told | ({"personal": dict(_person(shown))} if personal else {})
@@ -306,3 +251,55 @@ def _item_json(item: "Item | None", digits: int) -> dict[str, Any] | None:
         return None
     units, paid, tax = _cells(item, digits)
     return {"name": item.name, "code": item.code, "units": units, "paid": paid, "tax": tax}
+
+
+def _lines_json(shown: "Shown") -> list[dict[str, Any]]:
+    from bcpoll.core.sides import side_by_side
+
+    sold = shown.sale.items if shown.sale else None
+    is_known = sold is not None and bool(shown.ordered.items)
+    return [
+        {
+            "ordered": _item_json(pair.ordered, shown.digits),
+            "sold": _item_json(pair.sold, shown.digits),
+            "agrees": pair.agrees if is_known else None,
+        }
+        for pair in side_by_side(shown.ordered.items, sold or (), shown.digits)
+    ]
+
+
+def _refund_json(refund: "RefundRow") -> dict[str, Any]:
+    return {
+        "id": refund.refund_id,
+        "state": refund.state,
+        "total": None if refund.total is None else str(refund.total),
+        "sale": refund.sale_id,
+    }
+
+
+def _review_json(item: "ReviewItem", *, personal: bool) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "state": item.state,
+        "reason": item.reason,
+        "detail": _masked(item.detail, personal=personal),
+        "hint": item.hint,
+        "note": item.note,
+    }
+
+
+def _findings_json(compared: "Compared", *, personal: bool) -> list[dict[str, Any]]:
+    return [{"finding": finding, "detail": _masked(detail, personal=personal)} for finding, detail in compared.findings]
+
+
+def _event_json(event: "Event", *, personal: bool) -> dict[str, Any]:
+    from bcpoll.core.times import iso
+
+    return {
+        "at": iso(event.at),
+        "what": event.what,
+        "target": _masked(event.target, personal=personal),
+        "outcome": event.outcome,
+        "detail": _masked(event.detail, personal=personal),
+        "run": event.run_id,
+    }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bcpoll.cli.render import StatusPage
     from bcpoll.config import Settings
     from bcpoll.core.days import Turnover
-    from bcpoll.standing import Standing
+    from bcpoll.monitoring.standing import Standing
 
 # How often `--watch` looks again: a pass takes about that long.
 _WATCHED_EVERY = 2.0
@@ -46,7 +46,7 @@ COMMANDS = (status,)
 
 def _standing(settings: "Settings") -> "Standing":
     from bcpoll.cli import wiring
-    from bcpoll.standing import standing
+    from bcpoll.monitoring.standing import standing
 
     with wiring.open_checkpoint(settings, create=False) as checkpoint:
         return standing(checkpoint, wiring.now())

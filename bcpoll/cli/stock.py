@@ -99,7 +99,7 @@ def _of_product(checkpoint: "Checkpoint", code: str) -> _Found:
     product_ids = checkpoint.product_ids([code_key(code)]).get(code_key(code), ())
     moves = checkpoint.stock_moves_of_code(code, product_ids)
     if not moves and not product_ids:
-        raise click.UsageError(f"The checkpoint knows no product {code!r}.")
+        raise click.UsageError(f"The checkpoint knows no product {code!r}. Write its SKU as it stands in the POS.")
     names = checkpoint.product_codes([*product_ids, *(move.product_id for move in moves)])
     name = next((name for _, name in names.values()), "")
     remarks: tuple[str, ...] = ()

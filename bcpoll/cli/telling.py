@@ -15,9 +15,9 @@ from bcpoll.logs import kept
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from bcpoll.alerts import Alerts
     from bcpoll.config import Settings
-    from bcpoll.standing import Standing
+    from bcpoll.monitoring.alerts import Alerts
+    from bcpoll.monitoring.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +74,10 @@ def alerts_of(settings: "Settings") -> "Alerts | None":
     choices = settings.alerts
     if choices.webhook is None and choices.ping is None and not choices.email_to:
         return None
-    from bcpoll.alerts import Alerts, channels_of, ping_of
     from bcpoll.budget import SYSTEM_CLOCK
     from bcpoll.cli import wiring
     from bcpoll.lock import turn
+    from bcpoll.monitoring.alerts import Alerts, channels_of, ping_of
 
     place = settings.checkpoint.path
     return Alerts(
@@ -101,7 +101,7 @@ def metrics_module(settings: "Settings") -> "ModuleType | None":
     if settings.metrics.file is None and not settings.metrics.listen:
         return None
     try:
-        from bcpoll import metrics
+        from bcpoll.monitoring import metrics
     except ImportError:
         key = "file" if settings.metrics.file is not None else "listen"
         remedy = "Install it: pip install 'bcpoll[metrics]'; or take the key out."
@@ -121,7 +121,7 @@ def _measure(settings: "Settings", metrics: "ModuleType") -> None:
 
 def _look(settings: "Settings") -> "Standing":
     from bcpoll.cli import wiring
-    from bcpoll.standing import standing
+    from bcpoll.monitoring.standing import standing
 
     with wiring.open_checkpoint(settings, create=False) as checkpoint:
         return standing(checkpoint, wiring.now())

@@ -4,7 +4,10 @@ The only place where concrete things are built and where the clock and the signa
 """
 
 import logging
+import os
+import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,25 +18,25 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from bcpoll import bigcommerce, logs, pos
-from bcpoll.apply import STOPPED
+from bcpoll import logs
+from bcpoll.adapters import bigcommerce, pos
+from bcpoll.adapters.token_file import TokenFile
 from bcpoll.budget import Clock, WindowBudget
 from bcpoll.checkpoint import Checkpoint
-from bcpoll.config import Loaded, Settings, WhenClosed, is_there, load, policy
+from bcpoll.config import Loaded, Settings, is_there, load, policy
 from bcpoll.core.fit import is_old_version, skew
-from bcpoll.core.shop import Retailer, Shop
-from bcpoll.errors import BcpollError, Problem, SettingsError
+from bcpoll.core.shop import Retailer, Shop, WhenClosed
+from bcpoll.errors import STOPPED, BcpollError, Problem, SettingsError
 from bcpoll.http import Client, Patience, TokenSource
 from bcpoll.lock import backfill_lock, backfill_turn, run_lock
-from bcpoll.look import Setup
+from bcpoll.monitoring.look import Setup
+from bcpoll.monitoring.standing import NEXT_RUN, keep_budgets
 from bcpoll.rebuild import refuse_if_lost
 from bcpoll.references import load_shop
 from bcpoll.shell import Shell
-from bcpoll.standing import NEXT_RUN, keep_budgets
-from bcpoll.token_file import TokenFile
 
 if TYPE_CHECKING:
-    from bcpoll.oauth import TokenEndpoint
+    from bcpoll.adapters.oauth import TokenEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ class Connection:
         return Shell(
             source=self.source,
             pos=self.pos,
+            pace=self.pos_client,
             checkpoint=self.checkpoint,
             shop=lambda: self.shop,
             store_hash=self.settings.bigcommerce.store_hash,
@@ -335,7 +339,7 @@ def _pos_token(settings: Settings, clock: Clock, *, when_asked: bool = False) ->
         yield settings.pos.access_token.get_secret_value()
         return
     # Only now: what it stands on takes longer to import than a pass that finds nothing to do.
-    from bcpoll.oauth import RotatingTokens
+    from bcpoll.adapters.oauth import RotatingTokens
 
     with _token_endpoint(settings, clock) as endpoint:
 
@@ -365,7 +369,7 @@ class _WhenAsked:
 @contextmanager
 def _token_endpoint(settings: Settings, clock: Clock) -> "Iterator[TokenEndpoint]":
     """The POS's token endpoint, for the application of the settings; SettingsError where they name none."""
-    from bcpoll.oauth import PATIENCE, TIMEOUTS, Application, TokenEndpoint
+    from bcpoll.adapters.oauth import PATIENCE, TIMEOUTS, Application, TokenEndpoint
 
     access = settings.pos
     if access.client_id is None or access.client_secret is None:
@@ -400,7 +404,7 @@ class SignIn:
 
     def retailer(self) -> Retailer:
         """The account that the tokens on disk lead to: the first thing that is asked with them."""
-        from bcpoll.oauth import RotatingTokens
+        from bcpoll.adapters.oauth import RotatingTokens
 
         tokens = RotatingTokens(self.endpoint, self.file, clock=self.clock)
         with pos.connect(self.settings.pos.base_url, tokens, clock=self.clock) as client:
@@ -443,6 +447,29 @@ def expect_no_run(settings: Settings) -> None:
 
 
 @contextmanager
+def stopping_at_once(stop: threading.Event) -> Iterator[Callable[[], None]]:
+    """Where a question waits for its answer, nothing is in flight: SIGTERM and Ctrl-C raise STOPPED at once.
+
+    Gives what waits for a line that is typed. To wait in the reading itself would miss a signal just before it.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        raise STOPPED
+
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    former = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    try:
+        with _handling(end):
+            yield lambda: select.select([sys.stdin, heard], [], []) and None if sys.stdin.isatty() else None
+    finally:
+        signal.set_wakeup_fd(former)
+        os.close(heard)
+        os.close(told)
+
+
+@contextmanager
 def stopping_on_signals(
     stop: threading.Event | None = None, *, then: Callable[[], None] = lambda: None, quietly: bool = False
 ) -> Iterator[threading.Event]:
@@ -457,9 +484,15 @@ def stopping_on_signals(
             log.warning("stopping after what is in flight")
         then()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with _handling(ask):
         yield stop
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)

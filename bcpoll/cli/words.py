@@ -6,10 +6,12 @@ Must not import rich: a pass that finds nothing to do should be over in a moment
 import shutil
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
-from bcpoll.cycle import Report
+if TYPE_CHECKING:
+    from bcpoll.cycle import Report
 
 # What a pass counts, in the order and the words in which it is told; what is not listed is for --json.
 _COUNTED = (
@@ -40,7 +42,7 @@ def counts_line(counts: Mapping[str, int]) -> str:
     return ", ".join(told) or "nothing to do"
 
 
-def report_line(report: Report, requests: Mapping[str, int]) -> str:
+def report_line(report: "Report", requests: Mapping[str, int]) -> str:
     """One line on what a pass did."""
     asked = f"{requests['bigcommerce']} + {requests['pos']} requests to BigCommerce and the POS"
     waiting = f"; {report.waiting} waiting in review (bcpoll review list)" if report.waiting else ""

@@ -8,6 +8,7 @@ sections  the keys of each section, and `Settings`
 wording   what is wrong, in words
 remarks   what is doubtful, but does not stop the program
 layers    file, credential files and environment
+example   the example file as a form to fill in
 """
 
 from bcpoll.config.layers import (
@@ -23,11 +24,11 @@ from bcpoll.config.layers import (
 from bcpoll.config.sections import (
     AlertChoices,
     MetricChoices,
+    PaymentNames,
     PosAccess,
     RouteRule,
     Settings,
     SyncChoices,
-    WhenClosed,
     policy,
 )
 from bcpoll.config.values import duration_text, read_duration
@@ -37,11 +38,11 @@ __all__ = [
     "AlertChoices",
     "Loaded",
     "MetricChoices",
+    "PaymentNames",
     "PosAccess",
     "RouteRule",
     "Settings",
     "SyncChoices",
-    "WhenClosed",
     "draft",
     "duration_text",
     "file_to_write",

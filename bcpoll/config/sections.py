@@ -5,7 +5,6 @@ A key's description says where a value that is missing is to be had. Reads no fi
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -49,19 +48,12 @@ from bcpoll.core.shop import (
     Refunds,
     Transactions,
     Unpaid,
+    WhenClosed,
 )
 from bcpoll.core.status import Disposition, StatusPolicy
 
 PREFIX = "BCPOLL_"
 """What the names of environment variables begin with that set a key."""
-
-
-class WhenClosed(StrEnum):
-    """What is done about sales for a register that is closed."""
-
-    TRY = "try"
-    OPEN = "open"
-    WAIT = "wait"
 
 
 class _Section(BaseModel):
@@ -184,16 +176,6 @@ class PaymentNames(_Section):
     default: Text = Field(description="Write the name of the POS payment type that web orders are paid with.")
     gift_certificate: str = ""
     store_credit: str = ""
-
-    @property
-    def gift_certificate_name(self) -> str:
-        """The payment type for what was paid with a gift certificate: the default one unless set."""
-        return self.gift_certificate or self.default
-
-    @property
-    def store_credit_name(self) -> str:
-        """The payment type for what was paid with store credit: the default one unless set."""
-        return self.store_credit or self.default
 
     @property
     def by_method(self) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """What to tell the owner: a message when something is the matter, a reminder a day, and a message when it is over.
 
-Decides from what is the matter now and what was told before. `bcpoll.alerts` gathers the one and sends the other.
+Decides from what is the matter now and what was told before. `monitoring.alerts` gathers the one and sends the other.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,6 +104,21 @@ _OVER: Mapping[str, str] = {
 }
 
 
+def remedy(matter: str) -> str:
+    """What to do about a matter; empty for one that is not known any more."""
+    return _REMEDIES.get(matter, "")
+
+
+_REMEDIES: Mapping[str, str] = {
+    Matter.ACCESS: "Run bcpoll check: it says which, and what to do. Until then no order reaches the POS.",
+    Matter.NO_SUCCESS: "Orders wait in BigCommerce and are not lost. See bcpoll status and bcpoll check.",
+    Matter.NO_ORDERS: (
+        "See whether the web store can be ordered from. If the shop was closed, there is nothing to do."
+    ),
+    **{aside(reason): f"{text.remedy} See bcpoll review list." for reason, text in REASONS.items()},
+}
+
+
 # --- what is the matter ----------------------------------------------------------------------------------------------
 
 
@@ -138,7 +153,7 @@ def judge(seen: Seen, *, no_success: timedelta, now: datetime) -> Mapping[str, T
         judged[Matter.ACCESS] = Trouble(
             since=now,
             line=f"A token or a right was refused: {seen.refused}",
-            remedy="Run bcpoll check: it says which, and what to do. Until then no order reaches the POS.",
+            remedy=remedy(Matter.ACCESS),
         )
     elif seen.got_through:
         judged[Matter.ACCESS] = None
@@ -155,11 +170,10 @@ def _aside(reason: Reason, orders: Sequence[tuple[int, datetime]]) -> Trouble:
     ids = [str(order_id) for order_id, _ in orders if order_id]
     named = ", ".join(ids[:_NAMED]) + (" and more" if len(ids) > _NAMED else "")
     count = f"{len(orders)} order{'s are' if len(orders) != 1 else ' is'}"
-    text = REASONS[reason]
     return Trouble(
         since=min(since for _, since in orders),
-        line=f"{count} set aside: {reason}{f' ({named})' if named else ''}. {text.cause}",
-        remedy=f"{text.remedy} See bcpoll review list.",
+        line=f"{count} set aside: {reason}{f' ({named})' if named else ''}. {REASONS[reason].cause}",
+        remedy=remedy(aside(reason)),
     )
 
 
@@ -171,7 +185,7 @@ def _no_success(seen: Seen, patience: timedelta, now: datetime) -> Trouble | Non
     return Trouble(
         since=since,
         line=f"No pass got through for {span_text(now - since)}.{said}",
-        remedy="Orders wait in BigCommerce and are not lost. See bcpoll status and bcpoll check.",
+        remedy=remedy(Matter.NO_SUCCESS),
     )
 
 
@@ -180,5 +194,5 @@ def _silent(silence: Silence, now: datetime) -> Trouble:
         since=silence.since,
         line=f"No order came for {span_text(now - silence.since)}; by the weeks before, {silence.expected} would have"
         f" come, and no other silence was longer than {span_text(silence.longest)}.",
-        remedy="See whether the web store can be ordered from. If the shop was closed, there is nothing to do.",
+        remedy=remedy(Matter.NO_ORDERS),
     )

@@ -13,6 +13,8 @@ from bcpoll.core.order import Json, LineKind
 # Added by BigCommerce where it embeds no more than fifty lines; seen beside, inside and in place of the list of lines.
 _CUT = "__warning__"
 
+_NESTED = (dict, list)
+
 _GROUPS = ("shipping", "pickups", "downloads")
 
 # Of a number with a power of ten beyond this (1e999999999) the whole would not fit into memory.
@@ -68,11 +70,15 @@ def _as_list(value: Any) -> list[Json]:
 
 def _is_cut(value: Any, depth: int = 8) -> bool:
     """Search for the warning at every level, down to where no known shape goes any deeper."""
-    if not isinstance(value, dict | list) or depth == 0:
+    if not isinstance(value, _NESTED) or depth == 0:
         return False
-    # All orders are searched to the end, so that what cannot hold it is left out before and not after a call.
-    members = value.values() if isinstance(value, dict) else value
-    return _CUT in value or any(_is_cut(one, depth - 1) for one in members if isinstance(one, dict | list))
+    if _CUT in value:
+        return True
+    # A plain loop over what can hold it: every order is searched to the end.
+    for one in value.values() if isinstance(value, dict) else value:
+        if isinstance(one, _NESTED) and _is_cut(one, depth - 1):
+            return True
+    return False
 
 
 def _quantity(line: Json) -> int:

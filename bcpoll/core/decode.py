@@ -4,13 +4,15 @@ Owns the shapes of the orders API (GET /v2/orders, GET /v3/orders/payment_action
 included: money as text or number, `{}` for null, lists that may be null. Decides nothing about what any of them means.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 
 from bcpoll.core.consignments import consignments, raw_lines
 from bcpoll.core.money import ZERO, total
@@ -31,6 +33,7 @@ from bcpoll.core.order import (
     RefundPayment,
     Transaction,
 )
+from bcpoll.core.personal import HIDDEN, without_personal
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.times import parse_time
@@ -43,6 +46,9 @@ _SHOWN = 80
 # Beyond these an amount or a number is a slip, not an order; they keep sums well inside the decimal context.
 _LARGEST = 10**12
 _DECIMALS = 20
+
+# Digits that keep to both.
+_PLAIN_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,20})?")
 
 
 def _text(value: Any) -> str:
@@ -75,6 +81,18 @@ def _number_or_zero(value: Any) -> Any:
     return 0 if value is None or value in ({}, "") else _number(value)
 
 
+def _amount(value: Any, judge: Callable[[Any], Any]) -> Any:
+    """The amount: what is plainly one is not judged, for that takes longer than all else about an order."""
+    plain = _plain_amount(value) if type(value) is str else None
+    return judge(value) if plain is None else plain
+
+
+# Most amounts of a page are the same few: zero, the prices of the catalogue and of shipping.
+@lru_cache(maxsize=4096)
+def _plain_amount(text: str) -> Decimal | None:
+    return Decimal(text) if _PLAIN_AMOUNT.fullmatch(text) else None
+
+
 def _list(value: Any) -> Any:
     """A list; null and anything empty or false stands for an empty one."""
     return value or []
@@ -94,8 +112,8 @@ def _time(value: Any) -> datetime:
 
 _Text = Annotated[str, BeforeValidator(_text)]
 _Decimal = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, decimal_places=_DECIMALS)]
-_Amount = Annotated[_Decimal, BeforeValidator(_number)]
-_AmountOrZero = Annotated[_Decimal, BeforeValidator(_number_or_zero)]
+_Amount = Annotated[_Decimal, BeforeValidator(_number), WrapValidator(_amount)]
+_AmountOrZero = Annotated[_Decimal, BeforeValidator(_number_or_zero), WrapValidator(_amount)]
 _Number = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST)]
 _Id = Annotated[int, BeforeValidator(_number), Field(gt=0, le=_LARGEST)]
 _NumberOrZero = Annotated[int, BeforeValidator(_number_or_zero), Field(ge=0, le=_LARGEST)]
@@ -448,7 +466,10 @@ def _rejected(order_id: int, error: ValidationError, *, within: str = "") -> Rej
     if first["type"] == "missing":
         return Rejected(order_id=order_id, reason=Reason.MISSING_MEMBER, field=field, detail="missing")
     message = first["msg"].removeprefix("Value error, ")
-    shown = repr(first["input"])[:_SHOWN]
+    # It goes into the log, and into lists of what is set aside: who it is about, they need not tell.
+    name = str(first["loc"][-1])
+    value = without_personal({name: first["input"]})[name]
+    shown = (value if value == HIDDEN else repr(value))[:_SHOWN]
     return Rejected(order_id=order_id, reason=Reason.WRONG_TYPE, field=field, detail=f"{shown}: {message}")
 
 

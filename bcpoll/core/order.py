@@ -3,10 +3,12 @@
 Nothing here was computed beyond types and defaults; `decode` makes these records, `translate` reads them.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from bcpoll.core.money import ZERO
@@ -24,6 +26,18 @@ def code_key(code: str) -> str:
 def email_key(email: str) -> str:
     """The form in which e-mail addresses are compared: without outer blanks, in lower case."""
     return email.strip().lower()
+
+
+# What came off the wire holds no circles to look out for.
+_IN_ORDER = json.JSONEncoder(sort_keys=True, default=str, check_circular=False)
+
+
+def fingerprint(raw: Json) -> str:
+    """Digest of a raw order: the same content gives the same digest, in whatever order its members came.
+
+    It takes as long as to decode the order, so it is only reckoned where it is compared or kept.
+    """
+    return blake2b(_IN_ORDER.encode(raw).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ _EMAIL = re.compile(r"[^\s@,;:<>\"']+@[^\s@,;<>\"']+")
 
 # Members whose text is about goods, money, dates or the order itself, whatever they stand in.
 _ABOUT_NO_PERSON = re.compile(
-    r"id|ids|.*_ids?|sku|upc|code|.*_code|type|.*_type|state|status|.*_status|name|sequence|version|attributes"
+    r"id|ids|.*_ids?|sku|upc|code|.*_code|type|.*_type|state|status|.*_status|name|sequence|version|attributes|is_.*"
     r"|date|.*_date|date_(?!of_birth).*|.*_at|url|resource|country_iso2|country_alpha2|physical_country_id"
     r"|(?:.*_)?(?:tax|amount|discount|price|cost|total|subtotal|quantity|weight|rate|fee|currency|units)(?:_.*)?"
     r"|.*_method|.*_provider|.*_source|source|reason|target|sale_id|handle|supply_price|product_category|event_name"
@@ -25,9 +25,9 @@ _ADDRESSES = frozenset({"billing_address", "shipping", "shipping_addresses", "ad
 _OF_AN_ADDRESS = frozenset({"state", "name", "code"})
 
 
-def masked(text: str) -> str:
-    """A text without e-mail addresses."""
-    return _EMAIL.sub(HIDDEN, text)
+def masked(text: str, mark: str = HIDDEN) -> str:
+    """A text with the mark in place of every e-mail address."""
+    return _EMAIL.sub(mark, text)
 
 
 def without_personal(payload: Json) -> Json:

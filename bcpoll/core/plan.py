@@ -136,6 +136,7 @@ def plan(
 
     A plan without actions changes nothing.
     """
+    applied = _with_own_total(desired, applied)
     found = _life_cycle(desired, applied, store_hash, policy)
     if policy.refunds is Refunds.IGNORE:
         return found
@@ -145,6 +146,17 @@ def plan(
         detail = f"sale {applied.sale_id} over {applied.total}, refunds booked {given}, waiting {waiting}"
         return _notice(desired, reason, detail)
     return _with_refunds(found, desired, applied, store_hash=store_hash, policy=policy, refunded=refunded)
+
+
+# By how much less the POS's total of a sale misses that of its order: it adds up unit values of five decimals.
+_HALF_A_CENT = Decimal("0.005")
+
+
+def _with_own_total(desired: Desired, applied: Applied) -> Applied:
+    """What was read back from the POS, with the total that its sale was written with where that is the order's."""
+    if applied.content or desired.sale is None or abs(desired.sale.total - applied.total) >= _HALF_A_CENT:
+        return applied
+    return replace(applied, total=desired.sale.total)
 
 
 def _clash(found: Plan, desired: Desired, applied: Applied, refunded: Refunded) -> Reason | None:
@@ -174,6 +186,8 @@ def _with_refunds(
     found: Plan, desired: Desired, applied: Applied, *, store_hash: str, policy: Policy, refunded: Refunded
 ) -> Plan:
     """Add the refunds to a plan after which the sale of the order stands; otherwise they wait."""
+    if not (desired.refunds or desired.is_refunded or refunded.changed):
+        return found
     found = replace(found, declined=tuple(one.refund_id for one in desired.refunds if isinstance(one, DeclinedRefund)))
     for action in found.actions:
         applied = after(applied, action, desired.content)
@@ -195,7 +209,7 @@ def _with_refunds(
 
 
 def _with_waiting(found: Plan, desired: Desired) -> Plan:
-    """Tell with a notice what waits for it: whoever dismisses the order lets its refunds go too."""
+    """Add the waiting refunds to a notice: whoever dismisses the order drops them too."""
     waiting = _waiting(desired)
     if found.notice is None or not waiting:
         return found
@@ -210,11 +224,9 @@ def _bookable(desired: Desired, sold: Decimal, refunded: Refunded) -> tuple[list
     for refund in desired.refunds:
         if isinstance(refund, Rejected):
             problems.append(refund)
+        elif isinstance(refund, RefundSale) and (beyond := _beyond(refund, left, units)):
+            problems.append(_rejected(desired, Reason.REFUND_EXCEEDS, f"refunds.{refund.refund_id}", beyond))
         elif isinstance(refund, RefundSale):
-            beyond = _beyond(refund, left, units)
-            if beyond:
-                problems.append(_rejected(desired, Reason.REFUND_EXCEEDS, f"refunds.{refund.refund_id}", beyond))
-                continue
             left -= refund.total
             units |= {line.line_id: units.get(line.line_id, 0) + line.units for line in refund.returned}
             fine.append(refund)
@@ -222,7 +234,7 @@ def _bookable(desired: Desired, sold: Decimal, refunded: Refunded) -> tuple[list
 
 
 def _beyond(refund: RefundSale, left: Decimal, units: Mapping[int, int]) -> str:
-    """In what a refund goes beyond the sale, empty where it does not."""
+    """How a refund goes beyond what was sold; empty where it does not."""
     if refund.total > left:
         return f"refund of {refund.total}, of the sale {left} are left"
     for line in refund.returned:
@@ -361,7 +373,7 @@ def _rejected(desired: Desired, reason: Reason, field: str, detail: str) -> Reje
 def taken_over(applied: Applied, desired: Desired) -> Applied:
     """What was applied, with the content of an order whose sale was read back from the POS and found to fit."""
     is_known = bool(applied.content) or desired.sale is None or applied.state not in _LIVE
-    return applied if is_known else replace(applied, content=desired.content)
+    return applied if is_known else replace(_with_own_total(desired, applied), content=desired.content)
 
 
 def without_fulfillment(action: CreateSale) -> CreateSale:

@@ -1,19 +1,17 @@
 """Refunds: BigCommerce's record of what was given back becomes a refund sale, with quantities and payments below zero.
 
-Owns how a refund's amount and tax are spread over what comes back: products at what the order's line was paid per unit,
-charges on the products that they sell through, and everything that is only money on the refund product. The sale comes
-to the refund's own amount and tax to the cent, or there is a `Rejected`. When it is booked is `plan`'s to say.
+Owns which refunds can be booked, and what their sales look like. The sale comes to the refund's own amount and tax to
+the cent (`shares`), or there is a `Rejected`. When it is booked is `plan`'s to say.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from types import MappingProxyType
 
 from bcpoll.core.money import ZERO, amount_text, round_money, total
-from bcpoll.core.order import LineKind, Order, Refund, RefundItem, RefundKind, RefundPayment, code_key
-from bcpoll.core.parts import Gap, Part, Parts, apportion
+from bcpoll.core.order import LineKind, Order, Refund, RefundKind, RefundPayment, code_key
+from bcpoll.core.parts import Gap, Part
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import (
     DeclinedRefund,
@@ -26,41 +24,16 @@ from bcpoll.core.sale import (
     SaleLine,
     SaleState,
 )
+from bcpoll.core.shares import CHARGES, DIFFERENCE, Origin, Share, shares_in_cents
 from bcpoll.core.shop import Charge, KnownProducts, Policy, Shop
 from bcpoll.core.translate import CHARGE_NAMES, checked_parts, clipped, line_code, tax_id
 from bcpoll.core.units import Units, exact_units, units
 
-_CHARGES: Mapping[RefundKind, Charge] = MappingProxyType(
-    {
-        RefundKind.SHIPPING: Charge.SHIPPING,
-        RefundKind.HANDLING: Charge.HANDLING,
-        RefundKind.GIFT_WRAPPING: Charge.WRAPPING,
-        RefundKind.FEE: Charge.FEE,
-    }
-)
-
 _STORE_CREDIT = "storecredit"
 _GIFT_CERTIFICATE = "giftcertificate"
 
-_DIFFERENCE = "Difference to the items"
-
 _NOTE_LENGTH = 2000
 _LINE_NOTE_LENGTH = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
-    """What is given back for one thing: units of an order line, a charge, or plain money (the refund product).
-
-    `paid` is positive for what the shopper gets; below zero it is kept back.
-    """
-
-    part: Part | None = None
-    charge: Charge | None = None
-    quantity: int = 1
-    paid: Decimal
-    tax: Decimal
-    note: str = ""
 
 
 def refund_content(refund: Refund | Rejected) -> str:
@@ -88,14 +61,14 @@ def with_refunds(
     parts = checked_parts(order, policy) if refunds else None
     if desired.sale is None or parts is None or isinstance(parts, Gap):
         return desired
-    origin = _Origin(order=order, parts=parts, sale=desired.sale, drafts=desired.products, shop=shop, policy=policy)
+    origin = Origin(order=order, parts=parts, sale=desired.sale, drafts=desired.products, shop=shop, policy=policy)
     return replace(desired, refunds=tuple(_unambiguous(_translated(refund, origin), known) for refund in refunds))
 
 
 def refund_codes(refunds: Iterable[Refund | Rejected], policy: Policy) -> set[str]:
     """The keys of the codes that refunds may need besides those of the order's sale, to look them up beforehand."""
     kinds = {item.kind for refund in refunds if isinstance(refund, Refund) for item in refund.items}
-    charges = {_CHARGES[kind] for kind in kinds & _CHARGES.keys()}
+    charges = {CHARGES[kind] for kind in kinds & CHARGES.keys()}
     is_more = any(isinstance(refund, Refund) and _is_more_than_items(refund) for refund in refunds)
     return {code_key(policy.charges[charge]) for charge in charges | ({Charge.REFUND} if is_more else set())}
 
@@ -106,28 +79,7 @@ def _is_more_than_items(refund: Refund) -> bool:
     return is_money or refund.is_override or not refund.items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    """The order that a refund is of, with all that its sale came from."""
-
-    order: Order
-    parts: Parts
-    sale: Sale
-    drafts: tuple[ProductDraft, ...]
-    shop: Shop
-    policy: Policy
-
-    def reject(self, reason: Reason, refund: Refund, field: str, detail: str) -> Rejected:
-        return Rejected(order_id=self.order.id, reason=reason, field=f"refunds.{refund.id}.{field}", detail=detail)
-
-    def part_of(self, line_id: int) -> Part | None:
-        return next((part for part in self.parts.parts if part.line and part.line.id == line_id), None)
-
-    def charged(self, charge: Charge) -> list[Part]:
-        return [part for part in self.parts.parts if part.charge is charge]
-
-
-def _translated(refund: Refund | Rejected, origin: _Origin) -> RefundSale | DeclinedRefund | Rejected:
+def _translated(refund: Refund | Rejected, origin: Origin) -> RefundSale | DeclinedRefund | Rejected:
     if isinstance(refund, Rejected):
         return refund
     if gives_nothing(refund):
@@ -138,7 +90,7 @@ def _translated(refund: Refund | Rejected, origin: _Origin) -> RefundSale | Decl
     problem = _problem_of_items(accepted, origin)
     if problem:
         return problem
-    shares = _in_cents(accepted, origin)
+    shares = shares_in_cents(accepted, origin)
     if shares is None:
         digits = origin.shop.currency.digits
         detail = f"tax {amount_text(refund.tax, digits)} cannot be in a refund of {amount_text(refund.total, digits)}"
@@ -146,7 +98,7 @@ def _translated(refund: Refund | Rejected, origin: _Origin) -> RefundSale | Decl
     return _refund_sale(accepted, shares, origin)
 
 
-def _accepted(refund: Refund, origin: _Origin) -> Refund | Rejected:
+def _accepted(refund: Refund, origin: Origin) -> Refund | Rejected:
     """The refund without its declined payments, if what was accepted can be said to the cent."""
     digits = origin.shop.currency.digits
     payments = tuple(payment for payment in refund.payments if not payment.is_declined)
@@ -163,7 +115,7 @@ def _accepted(refund: Refund, origin: _Origin) -> Refund | Rejected:
     return origin.reject(Reason.REFUND_UNCLEAR, refund, "payments", detail)
 
 
-def _problem_of_items(refund: Refund, origin: _Origin) -> Rejected | None:
+def _problem_of_items(refund: Refund, origin: Origin) -> Rejected | None:
     """What keeps the products of a refund from being returned: a line that the order has not, or too many units."""
     for line_id, count in units_by_line(refund).items():
         part = origin.part_of(line_id)
@@ -184,145 +136,10 @@ def units_by_line(refund: Refund) -> dict[int, int]:
     return counts
 
 
-# --- shares ----------------------------------------------------------------------------------------------------------
-
-
-def _in_cents(refund: Refund, origin: _Origin) -> list[_Share] | None:
-    """The shares in whole cents, coming to the refund's amount and tax exactly; None where the tax fits nowhere."""
-    digits = origin.shop.currency.digits
-    cent = Decimal(1).scaleb(-digits)
-    stated, stated_tax = round_money(refund.total, digits), round_money(refund.tax, digits)
-    shares = _likeliest(refund, origin, cent)
-    slack = _slack(refund, shares, cent)
-    missing = stated - total(share.paid for share in shares)
-    if shares and abs(missing) <= slack:
-        paid = apportion([share.paid for share in shares], stated, digits)
-    else:
-        paid = [round_money(share.paid, digits) for share in shares]
-        shares = [*shares, _difference(refund)]
-        paid.append(stated - total(paid))
-    taxes = _taxes(shares, paid, stated_tax, slack, digits)
-    if taxes is None:
-        return None
-    return [replace(share, paid=p, tax=t) for share, p, t in zip(shares, paid, taxes, strict=True)]
-
-
-def _slack(refund: Refund, shares: Sequence[_Share], cent: Decimal) -> Decimal:
-    """How far rounding alone can carry a sum: half a cent for each unit. Amounts typed in by hand are exact."""
-    return ZERO if refund.is_override else max(cent, cent * sum(share.quantity for share in shares) / 2)
-
-
-def _difference(refund: Refund) -> _Share:
-    """What a refund gives or keeps back beyond its items: money only."""
-    note = "Amount set by hand" if refund.is_override else _DIFFERENCE if refund.items else "Money back"
-    return _Share(charge=Charge.REFUND, paid=ZERO, tax=ZERO, note=note)
-
-
-def _likeliest(refund: Refund, origin: _Origin, cent: Decimal) -> list[_Share]:
-    """The shares, with amounts for charges read with tax or without (not documented): whichever comes to the total."""
-    for with_tax in (True, False):
-        shares = list(_shares(refund, origin, with_tax=with_tax))
-        if abs(refund.total - total(share.paid for share in shares)) <= max(_slack(refund, shares, cent), cent):
-            return shares
-    return list(_shares(refund, origin, with_tax=True))
-
-
-def _shares(refund: Refund, origin: _Origin, *, with_tax: bool) -> Iterator[_Share]:
-    left = refund.total
-    unstated: list[RefundItem] = []
-    for item in refund.items:
-        if item.kind in _CHARGES and item.amount is None:
-            unstated.append(item)
-            continue
-        for share in _shares_of(item, refund, origin, with_tax=with_tax):
-            left -= share.paid
-            yield share
-    for item in unstated:
-        # A charge without an amount is given back whole, as far as the total goes.
-        paid = min(max(left, ZERO), total(part.paid for part in origin.charged(_CHARGES[item.kind])))
-        left -= paid
-        yield _of_charge(item, origin, paid, with_tax=True)
-
-
-def _shares_of(item: RefundItem, refund: Refund, origin: _Origin, *, with_tax: bool) -> Iterator[_Share]:
-    part = origin.part_of(item.item_id) if item.quantity else None
-    if part:
-        share = _of_part(part, item)
-        yield share
-        yield from _children(part, item, refund, origin)
-    elif item.kind in _CHARGES:
-        share = _of_charge(item, origin, item.amount or ZERO, with_tax=with_tax)
-        yield share
-    else:
-        share = _Share(charge=Charge.REFUND, paid=item.amount or ZERO, tax=ZERO, note=item.reason)
-        yield share
-    if item.adjustment:
-        kept = item.adjustment
-        tax = kept * share.tax / share.paid if share.paid else ZERO
-        yield _Share(charge=Charge.REFUND, paid=kept, tax=tax, note=f"Adjustment {item.reason}".strip())
-
-
-def _of_part(part: Part, item: RefundItem) -> _Share:
-    # Divided last: a third of three mugs is one mug to the cent.
-    paid, tax = (amount * item.quantity / part.quantity for amount in (part.paid, part.tax))
-    return _Share(part=part, quantity=item.quantity, paid=paid, tax=tax, note=item.reason)
-
-
-def _children(part: Part, item: RefundItem, refund: Refund, origin: _Origin) -> Iterator[_Share]:
-    """The parts of a bundle come back with it, unless the refund names them itself; they cost nothing."""
-    named = {other.item_id for other in refund.items if other.kind is RefundKind.PRODUCT}
-    for child in origin.parts.parts:
-        line = child.line
-        if line and part.line and line.parent_id == part.line.id and line.id not in named:
-            count = child.quantity * item.quantity // part.quantity
-            if count:
-                yield _of_part(child, replace(item, quantity=count, reason=f"Part of {part.name}"))
-
-
-def _of_charge(item: RefundItem, origin: _Origin, amount: Decimal, *, with_tax: bool) -> _Share:
-    charge = _CHARGES[item.kind]
-    parts = origin.charged(charge)
-    paid, tax = total(part.paid for part in parts), total(part.tax for part in parts)
-    net = paid - tax
-    if with_tax:
-        share = amount * tax / paid if paid else ZERO
-        return _Share(charge=charge, part=next(iter(parts), None), paid=amount, tax=share, note=item.reason)
-    share = amount * tax / net if net else ZERO
-    return _Share(charge=charge, part=next(iter(parts), None), paid=amount + share, tax=share, note=item.reason)
-
-
-def _taxes(
-    shares: Sequence[_Share], paid: Sequence[Decimal], stated: Decimal, slack: Decimal, digits: int
-) -> list[Decimal] | None:
-    """The tax in each share so that they come to the stated tax; None where it fits nowhere.
-
-    As the order had it, if that adds up; else what is missing is in the difference to the items; else it is spread over
-    all shares, as where the merchant typed in a tax of zero.
-    """
-    taxes = [share.tax for share in shares]
-    rounded = [round_money(tax, digits) for tax in taxes]
-    weights = taxes if any(taxes) else list(paid)
-    whole = total(weights)
-    tries = [
-        apportion(taxes, stated, digits) if abs(stated - total(taxes)) <= slack else None,
-        [*rounded[:-1], stated - total(rounded[:-1])] if shares[-1].charge is Charge.REFUND else None,
-        apportion([stated * weight / whole for weight in weights], stated, digits) if whole else None,
-    ]
-    return next((found for found in tries if found is not None and _fits(found, paid, stated)), None)
-
-
-def _fits(taxes: Sequence[Decimal], paid: Sequence[Decimal], stated: Decimal) -> bool:
-    """Whether each tax can be in its amount. Where the refund takes tax in, its taxes may run against the amounts."""
-    return total(taxes) == stated and all(
-        abs(tax) <= abs(amount) and (tax * amount >= ZERO or stated < ZERO)
-        for tax, amount in zip(taxes, paid, strict=True)
-    )
-
-
 # --- the sale --------------------------------------------------------------------------------------------------------
 
 
-def _refund_sale(refund: Refund, shares: Sequence[_Share], origin: _Origin) -> RefundSale:
+def _refund_sale(refund: Refund, shares: Sequence[Share], origin: Origin) -> RefundSale:
     digits, sale = origin.shop.currency.digits, origin.sale
     lines = _lines(shares, origin)
     return RefundSale(
@@ -344,11 +161,11 @@ def _refund_sale(refund: Refund, shares: Sequence[_Share], origin: _Origin) -> R
         returned=tuple(_returned(shares)),
         goods=tuple(_goods(shares, origin.policy)),
         products=tuple(_drafts(lines, origin)),
-        is_plain=all(share.note != _DIFFERENCE for share in shares),
+        is_plain=all(share.note != DIFFERENCE for share in shares),
     )
 
 
-def _lines(shares: Sequence[_Share], origin: _Origin) -> tuple[SaleLine, ...]:
+def _lines(shares: Sequence[Share], origin: Origin) -> tuple[SaleLine, ...]:
     """Unit values per share; divided exactly where the small errors of many would add up to a cent."""
     digits = origin.shop.currency.digits
     rows = [units(abs(share.paid), _tax_in(share), share.quantity, digits) for share in shares]
@@ -368,16 +185,16 @@ def _lines(shares: Sequence[_Share], origin: _Origin) -> tuple[SaleLine, ...]:
     )
 
 
-def _sign(share: _Share) -> int:
+def _sign(share: Share) -> int:
     """Returned goods and money back count below zero; what is kept back is sold, as it were."""
     return 1 if share.paid < ZERO else -1
 
 
-def _tax_in(share: _Share) -> Decimal:
+def _tax_in(share: Share) -> Decimal:
     return -share.tax if share.paid < ZERO else share.tax
 
 
-def _comes_to(shares: Sequence[_Share], rows: Sequence[Sequence[Units]], digits: int) -> bool:
+def _comes_to(shares: Sequence[Share], rows: Sequence[Sequence[Units]], digits: int) -> bool:
     every = [(_sign(share), row) for share, split in zip(shares, rows, strict=True) for row in split]
     paid = total(-sign * row.paid for sign, row in every)
     tax = total(-sign * row.tax * row.quantity for sign, row in every)
@@ -386,19 +203,19 @@ def _comes_to(shares: Sequence[_Share], rows: Sequence[Sequence[Units]], digits:
     )
 
 
-def _code(share: _Share, policy: Policy) -> str:
+def _code(share: Share, policy: Policy) -> str:
     line = share.part.line if share.part else None
     return line_code(line, policy) if line else policy.charges[share.charge or Charge.REFUND]
 
 
-def _tax_of(share: _Share, shop: Shop) -> str:
+def _tax_of(share: Share, shop: Shop) -> str:
     """The POS tax that the order's own part was sold with, where both have tax; else the nearest by rate."""
     if share.tax and share.part and share.part.tax:
         return tax_id(share.part, shop)
     return tax_id(Part(name="", quantity=1, paid=abs(share.paid), tax=abs(share.tax)), shop)
 
 
-def _returned(shares: Iterable[_Share]) -> Iterator[ReturnedLine]:
+def _returned(shares: Iterable[Share]) -> Iterator[ReturnedLine]:
     counts: dict[int, tuple[int, int]] = {}
     for share in shares:
         if share.part and share.part.line:
@@ -408,7 +225,7 @@ def _returned(shares: Iterable[_Share]) -> Iterator[ReturnedLine]:
         yield ReturnedLine(line_id=line_id, units=count, ordered=ordered)
 
 
-def _goods(shares: Iterable[_Share], policy: Policy) -> Iterator[tuple[str, int]]:
+def _goods(shares: Iterable[Share], policy: Policy) -> Iterator[tuple[str, int]]:
     """Units by code of what can lie on a shelf."""
     counts: dict[str, int] = {}
     for share in shares:
@@ -419,7 +236,7 @@ def _goods(shares: Iterable[_Share], policy: Policy) -> Iterator[tuple[str, int]
     yield from counts.items()
 
 
-def _drafts(lines: Iterable[SaleLine], origin: _Origin) -> Iterator[ProductDraft]:
+def _drafts(lines: Iterable[SaleLine], origin: Origin) -> Iterator[ProductDraft]:
     """A draft per code: that of the order's sale, or one for a charge that the order did not have."""
     drafts = {code_key(draft.code): draft for draft in origin.drafts}
     names = {code_key(code): CHARGE_NAMES[charge] for charge, code in origin.policy.charges.items()}
@@ -430,7 +247,7 @@ def _drafts(lines: Iterable[SaleLine], origin: _Origin) -> Iterator[ProductDraft
         )
 
 
-def _payments(refund: Refund, origin: _Origin) -> Iterator[Payment]:
+def _payments(refund: Refund, origin: Origin) -> Iterator[Payment]:
     """One payment per payment of the refund, below zero, by the tender that it went back to."""
     for payment in refund.payments:
         amount = round_money(payment.amount, origin.shop.currency.digits)
@@ -438,7 +255,7 @@ def _payments(refund: Refund, origin: _Origin) -> Iterator[Payment]:
             yield Payment(type_id=_tender(payment, origin), amount=-amount)
 
 
-def _tender(payment: RefundPayment, origin: _Origin) -> str:
+def _tender(payment: RefundPayment, origin: Origin) -> str:
     """The payment type: of store credit or gift certificates, else by the provider's name or the order's method."""
     tenders = origin.shop.tenders
     provider = "".join(filter(str.isalnum, payment.provider.lower()))

@@ -5,7 +5,7 @@ Judges from times and counts alone; what is done about something unusual is the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import pairwise
 
@@ -58,14 +58,14 @@ def next_run(begun: Sequence[datetime], told: datetime | None, now: datetime) ->
 WEEKS = 4
 """How many weeks of orders show what is usual."""
 
-# A silence is told once so many orders would have come in it by the same hours of the weeks before: if orders come
-# independently of one another, that many are missing by chance once in more than 20,000 times.
+# A silence is told once so many orders would have come in it by the same hours of the weeks before, on the shop's own
+# clocks: if orders come independently of one another, that many are missing by chance once in more than 20,000 times.
 _MISSED = 10
 
 # And only when it is longer, by half, than any other of those weeks: holidays and nights are the shop's own.
 _LONGER_NUMERATOR, _LONGER_DENOMINATOR = 3, 2
 
-# Before the shop was watched for so long, nothing is usual yet.
+# Before the shop has sold for so long, nothing is usual yet.
 _SEEN_FOR = 2 * WEEK
 
 
@@ -78,30 +78,37 @@ class Silence:
     longest: timedelta
 
 
-def unusual_silence(hours: Mapping[datetime, int], now: datetime) -> Silence | None:
-    """The silence since the last order, where it is unusual; `hours` counts the orders of each hour by its beginning.
+def unusual_silence(hours: Mapping[datetime, int], now: datetime, zone: tzinfo) -> Silence | None:
+    """The silence since the last order, where it is unusual; `hours` counts the orders of each UTC hour.
 
-    Unusual is what lasts half as long again as the longest silence of the four weeks before, and in which at least ten
-    orders would have come by the same hours of those weeks. A shop that was watched for less than two weeks, or that
-    sells less than that, is never told on.
+    Unusual is what lasts half as long again as the longest silence of the four weeks before it, and in which at least
+    ten orders would have come by the same hours of those weeks. A shop that sold for less than two weeks, or that sells
+    less than that, is never told on. What is unusual stays so until an order comes.
     """
-    begins = now - WEEKS * WEEK
-    busy = sorted(hour for hour, count in hours.items() if count and begins <= hour <= now)
-    if not busy or now - busy[0] < _SEEN_FOR:
+    busy = sorted(hour for hour, count in hours.items() if count and hour <= now)
+    busy = [hour for hour in busy if hour >= busy[-1] - WEEKS * WEEK]
+    if not busy or busy[-1] - busy[0] < _SEEN_FOR:
         return None
     # Whoever ordered in the last busy hour may have done so at its end.
     since = busy[-1] + HOUR
-    longest = max((later - earlier - HOUR for earlier, later in pairwise(busy)), default=HOUR)
+    longest = max(later - earlier - HOUR for earlier, later in pairwise(busy))
     is_longer = (now - since) * _LONGER_DENOMINATOR > max(longest, HOUR) * _LONGER_NUMERATOR
-    expected = int(_expected(hours, busy[0], since, now)) if is_longer else 0
+    expected = int(_expected(hours, busy[0], since, now, zone)) if is_longer else 0
     return Silence(since=since, expected=expected, longest=longest) if expected >= _MISSED else None
 
 
-def _expected(hours: Mapping[datetime, int], first: datetime, since: datetime, now: datetime) -> Fraction:
+def _expected(hours: Mapping[datetime, int], first: datetime, since: datetime, now: datetime, zone: tzinfo) -> Fraction:
     """How many orders would have come in the silence: for each of its hours, the mean of the same hour of the weeks."""
     expected = Fraction(0)
-    for number in range((now - since) // HOUR):
-        same = [since + number * HOUR - week * WEEK for week in range(1, WEEKS + 1)]
+    # What lies further ahead than the weeks reach has nothing to be compared with.
+    for number in range(min(now - since, WEEKS * WEEK) // HOUR):
+        same = [_weeks_before(since + number * HOUR, week, zone) for week in range(1, WEEKS + 1)]
         counts = [hours.get(hour, 0) for hour in same if first <= hour < since]
         expected += Fraction(sum(counts), len(counts)) if counts else 0
     return expected
+
+
+def _weeks_before(hour: datetime, weeks: int, zone: tzinfo) -> datetime:
+    """The same hour of an earlier week by the clock of a zone, which may have been set since, as an hour of UTC."""
+    by_the_clock = hour.astimezone(zone).replace(tzinfo=None) - weeks * WEEK
+    return by_the_clock.replace(tzinfo=zone).astimezone(UTC).replace(minute=0)

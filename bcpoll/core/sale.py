@@ -93,7 +93,7 @@ class Move:
 
 
 def net(moves: Iterable[Move]) -> tuple[Move, ...]:
-    """What moves come to for each code and outlet; those that cancel out are left out."""
+    """Add up moves by code and outlet; those that cancel out are left out."""
     found: dict[tuple[str, str], Move] = {}
     for move in moves:
         place = (code_key(move.code), move.outlet_id)
@@ -196,7 +196,7 @@ class RefundSale:
     """Units by product code that come back with it, parts of bundles included."""
     products: tuple[ProductDraft, ...]
     is_plain: bool = True
-    """Whether its items come to its amount, but for what the merchant set by hand."""
+    """Whether its items come to its amount, or the merchant set the amount by hand."""
 
     @property
     def total(self) -> Decimal:
@@ -326,7 +326,7 @@ class Plan:
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        """What the plan does to the stock, but for what a void gives back: that is what the POS took for its sale."""
+        """How the plan changes the stock, without voids: they give back whatever the POS took for the sale."""
         return net(move for action in self.actions for move in moves_of(action))
 
 

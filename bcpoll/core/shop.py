@@ -151,6 +151,14 @@ class Charge(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+class WhenClosed(StrEnum):
+    """What is done about sales for a register that is closed."""
+
+    TRY = "try"
+    OPEN = "open"
+    WAIT = "wait"
+
+
 class Unpaid(StrEnum):
     """How an order that is not paid yet is booked."""
 

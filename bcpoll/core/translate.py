@@ -53,9 +53,8 @@ def not_wanted(order_id: int) -> Desired:
     return Desired(order_id=order_id, state=DesiredState.NOT_IMPORTED)
 
 
-def product_codes(order: Order, policy: Policy) -> set[str]:
-    """The keys of all codes that the order's sale will need, to look them up before translating."""
-    parts = checked_parts(order, policy)
+def product_codes(parts: Parts | Gap, policy: Policy) -> set[str]:
+    """The keys of all codes that an order's sale will need, to look them up before translating."""
     return set() if isinstance(parts, Gap) else {code_key(_code(part, policy)) for part in parts.parts}
 
 
@@ -66,14 +65,15 @@ def translate(
     known: KnownProducts,
     *,
     transactions: Sequence[Transaction] | None = None,
+    parts: Parts | Gap | None = None,
 ) -> Desired | Rejected:
     """Make what the POS should hold for an order that is wanted (`is_wanted`); its transactions, where they were read.
 
-    An order that is paid only in part is one that is not paid yet.
+    An order that is paid only in part is one that is not paid yet. `parts` spares its money check (`checked_parts`).
     """
     if not order.lines and order.subtotal.inc_tax:
         return _reject(order, Reason.LINES_INCOMPLETE, "products", f"no lines for {order.subtotal.inc_tax} of goods")
-    parts = checked_parts(order, policy)
+    parts = parts or checked_parts(order, policy)
     if isinstance(parts, Gap):
         return _reject(order, Reason.TOTALS_DIFFER, "total_inc_tax", str(parts))
     if order.currency != shop.currency.code:
@@ -341,7 +341,7 @@ def _buyer(order: Order) -> Buyer | None:
         key, code = f"email:{email}", f"BC-G-{_short_hash(email)}"
     else:
         return None
-    address = replace(order.billing, email=email)
+    address = order.billing if order.billing.email == email else replace(order.billing, email=email)
     return Buyer(key=key, code=code, email=email, address=address, opt_in=order.email_opt_in)
 
 

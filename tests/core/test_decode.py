@@ -23,6 +23,7 @@ from builders import (
 from bcpoll.core.decode import Head, decode_head, decode_order, order_id_of
 from bcpoll.core.money import ZERO
 from bcpoll.core.order import Address, Cost, Delivery, Destination, Discount, Json, LineKind
+from bcpoll.core.personal import HIDDEN
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.status import OrderStatus
 
@@ -277,11 +278,22 @@ def test_a_text_may_come_as_a_number(value: Any, text: str) -> None:
     assert read(an_order(billing_address=dict(PERSON) | {"zip": value})).billing.postcode == text
 
 
-@pytest.mark.parametrize("value", [True, ["a"], {"a": 1}, 1.5])
-def test_a_text_is_no_structure(value: Any) -> None:
+@pytest.mark.parametrize(
+    ("value", "shown"), [(True, "True"), ([7], "[7]"), ({"a": 1}, "{'a': 1}"), (["Ada"], f"['{HIDDEN}']"), (1.5, "1.5")]
+)
+def test_a_text_is_no_structure(value: Any, shown: str) -> None:
     rejected = refusal_of(an_order(billing_address=dict(PERSON) | {"zip": value}))
     assert named(rejected) == (Reason.WRONG_TYPE, "billing_address.zip")
-    assert rejected.detail == f"{value!r}: not a text"
+    assert rejected.detail == f"{shown}: not a text"
+
+
+@pytest.mark.parametrize("field", ["billing_address", "customer_message"])
+def test_of_what_may_be_about_a_person_the_value_is_not_told(field: str) -> None:
+    wrong: Any = "Ada Teacup, 1 Kettle Lane" if field == "billing_address" else {"text": "Ada's birthday"}
+    rejected = refusal_of(an_order(**{field: wrong}))
+    assert named(rejected) == (Reason.WRONG_TYPE, field)
+    assert "Ada" not in rejected.detail
+    assert HIDDEN in rejected.detail
 
 
 @pytest.mark.parametrize(
@@ -529,7 +541,7 @@ def test_a_line_without_a_member_it_always_has_is_set_aside_by_place_and_name(na
         ({"applied_discounts": [{"amount": "ten"}]}, "products.0.applied_discounts.0.amount", "'ten'"),
         ({"applied_discounts": [5]}, "products.0.applied_discounts.0", "5"),
         ({"applied_discounts": {"0": {}}}, "products.0.applied_discounts", "{'0': {}}"),
-        ({"product_options": "Large"}, "products.0.product_options", "'Large'"),
+        ({"product_options": "For Ada"}, "products.0.product_options", HIDDEN),
     ],
 )
 def test_a_line_of_the_wrong_type_is_set_aside_with_place_and_value(changes: Json, field: str, shown: str) -> None:

@@ -398,6 +398,33 @@ def test_a_sale_that_was_read_back_is_taken_over_where_its_total_fits() -> None:
     assert taken_over(read_back, wanted).content == CONTENT
 
 
+@pytest.mark.parametrize("beside", ["0.00001", "-0.00001", "0.00499", "-0.00499"])
+def test_a_total_that_the_pos_added_up_from_unit_values_fits_and_is_taken_over_in_whole_cents(beside: str) -> None:
+    wanted = WANTED[DesiredState.PAID]
+    assert wanted.sale is not None
+    read_back = applied(AppliedState.PAID, content="", total=wanted.sale.total + Decimal(beside))
+
+    assert plan(wanted, read_back, store_hash=STORE, policy=a_policy()).actions == ()
+    assert taken_over(read_back, wanted).total == wanted.sale.total
+
+
+@pytest.mark.parametrize("beside", ["0.005", "-0.005", "0.01"])
+def test_a_sale_that_was_read_back_and_misses_half_a_cent_is_an_edit(beside: str) -> None:
+    wanted = WANTED[DesiredState.PAID]
+    assert wanted.sale is not None
+    read_back = applied(AppliedState.PAID, content="", total=wanted.sale.total + Decimal(beside))
+
+    assert len(plan(wanted, read_back, store_hash=STORE, policy=a_policy()).actions) == 2
+
+
+def test_a_total_that_is_known_is_compared_by_the_content_alone() -> None:
+    wanted = WANTED[DesiredState.PAID]
+    assert wanted.sale is not None
+    known = applied(AppliedState.PAID, total=wanted.sale.total + Decimal("0.001"))
+
+    assert taken_over(known, wanted) is known
+
+
 def test_a_sale_that_was_read_back_with_another_total_is_an_edit() -> None:
     read_back = applied(AppliedState.PAID, content="", total=Decimal("0.01"))
 

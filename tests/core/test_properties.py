@@ -37,7 +37,7 @@ from bcpoll.core.rejected import Rejected
 from bcpoll.core.sale import Applied, AppliedState, CreateSale, Desired, Sale, VoidSale
 from bcpoll.core.shop import Edits, Fulfillment, Mismatch, Unpaid
 from bcpoll.core.status import OrderStatus
-from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
+from bcpoll.core.translate import checked_parts, is_wanted, not_wanted, product_codes, translate
 
 # --- orders of all kinds ---------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ def test_the_order_of_lines_is_of_no_account(data: st.DataObject) -> None:
 def test_exactly_the_codes_of_a_sale_are_looked_up_and_drafted(order: Json) -> None:
     desired = desired_of(order)
     codes = {code_key(line.code) for line in _sale(desired).lines}
-    assert product_codes(_order(order), a_policy()) == codes
+    assert product_codes(checked_parts(_order(order), a_policy()), a_policy()) == codes
     assert [code_key(draft.code) for draft in desired.products] == list(
         dict.fromkeys(code_key(line.code) for line in _sale(desired).lines)
     )
@@ -403,7 +403,7 @@ def _fate(raw: Json, policy: Any) -> Desired | Rejected:
     order = decode_order(raw, head)
     if isinstance(order, Rejected):
         return order
-    product_codes(order, policy)
+    product_codes(checked_parts(order, policy), policy)
     desired = translate(order, a_shop(), policy, NOTHING_KNOWN)
     if isinstance(desired, Desired):
         plan(desired, Applied(order_id=order.id), store_hash=STORE, policy=policy)

@@ -31,7 +31,10 @@ from builders import (
 from shop import ADA, GUEST, NOW, OUTLET, Killed, Shop, Time
 from wsgi import BASE_URL
 
-from bcpoll import decide, logs, pos
+from bcpoll import decide, logs
+from bcpoll.adapters import pos
+from bcpoll.adapters.oauth import Application, RotatingTokens, TokenEndpoint
+from bcpoll.adapters.token_file import TokenFile, TokenPair
 from bcpoll.budget import Clock, WindowBudget
 from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, RunOutcome
 from bcpoll.cli import wiring
@@ -46,14 +49,12 @@ from bcpoll.cycle import Report, run_pass
 from bcpoll.errors import AccessRefused, GiveUp, RetryLater, WrongAnswer
 from bcpoll.http import Client
 from bcpoll.lock import LockHeld
-from bcpoll.oauth import Application, RotatingTokens, TokenEndpoint
 from bcpoll.ports import PointOfSale
 from bcpoll.sandbox.drafts import Item
 from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.switches import Switches
 from bcpoll.scheduler import Loop
-from bcpoll.token_file import TokenFile, TokenPair
 
 DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 UNPAID = OrderStatus.AWAITING_PAYMENT

@@ -22,7 +22,7 @@ from bcpoll.core.rejected import Reason
 from bcpoll.core.shop import Unpaid
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import RetryLater
-from bcpoll.reconcile import Reconciler, Window
+from bcpoll.monitoring.reconcile import Reconciler, Window
 from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.catalogue import Product
 from bcpoll.sandbox.refunds import Refund
@@ -334,9 +334,7 @@ class Story(Shop):
         """Both sides of the whole life of the shop, compared as `bcpoll reconcile` does."""
         window = Window(since=NOW - timedelta(days=400), until=self.time.now() + timedelta(days=1))
         with self.connected() as shell:
-            one = Reconciler(
-                source=shell.source, pos=shell.pos, checkpoint=shell.checkpoint, shop=shell.shop(), policy=shell.policy
-            )
+            one = Reconciler(shell)
             return list(one.compare(window))
 
     def _wrong_stock(self, left_to_people: Collection[int]) -> Iterator[str]:

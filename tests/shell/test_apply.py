@@ -13,12 +13,12 @@ from shop import ADA, BASIL, GUEST, NOW, Killed, Shop
 from urllib3.exceptions import NewConnectionError
 
 from bcpoll import cycle
-from bcpoll.apply import applied_from, applied_memory
 from bcpoll.checkpoint import IntentKind, IntentState, RunOutcome
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import Applied, AppliedState
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import AccessRefused, BcpollError, RetryLater, Unreachable
+from bcpoll.memory import applied_from, applied_memory
 from bcpoll.sandbox.drafts import Item, Parcel, Shopper
 from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.switches import Switches

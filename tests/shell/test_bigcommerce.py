@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from loopback import NO_CONTENT, Answer, Loopback, Seen, StillClock, html, json_answer, loopback_server
 
-from bcpoll import bigcommerce, ports
-from bcpoll.bigcommerce import BigCommerce
+from bcpoll import ports
+from bcpoll.adapters import bigcommerce
+from bcpoll.adapters.bigcommerce import BigCommerce
 from bcpoll.core.order import Json
 from bcpoll.core.shop import StockLevel, StoreFacts
 from bcpoll.core.times import parse_time, rfc2822
@@ -172,6 +173,26 @@ class TestCreatedBetween:
         server.says(json_answer([a_placed(1, 0) | {"date_created": "?"}]))
 
         assert ids(source.created_between(NOON, later(60))) == [1]
+
+    @pytest.mark.parametrize("number", ["?", None, 0])
+    def test_an_order_whose_id_cannot_be_read_is_given_and_the_walk_goes_on(
+        self, server: Loopback, connect: Callable[..., BigCommerce], number: object
+    ) -> None:
+        rows = [a_placed(number, 1) for number in range(10, 61)]
+        rows[20]["id"] = number
+        server.says(json_answer(rows[:50]), json_answer(rows[49:]))
+
+        assert ids(connect(page_size=50).created_between(NOON, later(60))) == [row["id"] for row in rows]
+        assert server.seen[1].query["min_id"] == "59"
+
+    def test_a_list_that_stays_where_it_is_is_no_end_of_it(
+        self, server: Loopback, connect: Callable[..., BigCommerce]
+    ) -> None:
+        page = json_answer([a_placed(number, 1) for number in range(10, 60)])
+        server.says(page, page)
+
+        with pytest.raises(WrongAnswer, match="without an order behind 59"):
+            list(connect(page_size=50).created_between(NOON, later(60)))
 
     @pytest.mark.parametrize("at", [-60, 600])
     def test_a_filter_that_was_ignored_is_no_answer(self, server: Loopback, source: BigCommerce, at: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from post_office import Hook, PostOffice, certificate, hook, post_office, trusting
 
-from bcpoll.channels import Letter, Mail, NotSent, Ping, Webhook
+from bcpoll.monitoring.channels import Letter, Mail, NotSent, Ping, Webhook
 
 LETTER = Letter(
     subject="bcpoll (shop): set aside: totals differ",
@@ -116,7 +116,7 @@ def test_mail_goes_out_by_starttls_to_all_recipients(office: PostOffice, pem: Pa
 
 def test_on_its_own_port_a_mail_server_speaks_tls_at_once(pem: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with post_office(pem, tls_at_once=True) as office:
-        monkeypatch.setattr("bcpoll.channels._TLS_PORT", office.port)
+        monkeypatch.setattr("bcpoll.monitoring.channels._TLS_PORT", office.port)
         mail(office.port, trusting(pem)).send(LETTER)
 
         assert len(office.letters) == 1

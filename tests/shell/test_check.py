@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from shop import NOW, Shop
 
-from bcpoll import check, look
-from bcpoll.check import Finding, Verdict, exit_code, findings, other_link, wrong_settings
 from bcpoll.checkpoint import Checkpoint, RunOutcome
 from bcpoll.config import Loaded
 from bcpoll.errors import Problem, SettingsError
-from bcpoll.look import Look, Setup
+from bcpoll.monitoring import check, look
+from bcpoll.monitoring.check import Finding, Verdict, exit_code, findings, other_link, wrong_settings
+from bcpoll.monitoring.look import Look, Setup
 from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.world import POS_SCOPES, STORE_SCOPES
@@ -150,7 +150,7 @@ def test_where_both_tokens_are_refused_they_may_have_been_swapped(shop: Shop) ->
         tokens.store, tokens.pos = tokens.pos, tokens.store
         found = list(findings(setup))
 
-    swapped = "see whether the two were swapped"
+    swapped = "the two probably were swapped"
     assert swapped in only("POS token", found).remedy
     assert only("POS token", found).exit_code == 77
     assert only("register", found).detail == "not checked: the POS did not let it be read, see above"
@@ -208,8 +208,8 @@ def test_each_problem_of_the_settings_is_a_finding_of_its_own() -> None:
 
     first, second = wrong_settings(SettingsError(problems, source="config.toml"))
 
-    assert (first.detail, first.remedy, first.exit_code) == ("[pos] user is missing", "Write it.", 78)
-    assert second.detail == "config.toml it is not TOML"
+    assert (first.detail, first.remedy, first.exit_code) == ("[pos] user: is missing", "Write it.", 78)
+    assert second.detail == "config.toml: it is not TOML"
 
 
 def test_remarks_on_the_settings_are_warnings(shop: Shop) -> None:
@@ -337,7 +337,7 @@ def test_a_register_that_the_pos_does_not_know_is_a_problem_of_the_settings(path
     found = checked(shop_at(path, settings={"pos": {"register": "Onlin"}}))
 
     register = only("register", found)
-    assert register.detail == '[pos] register the POS has no register "Onlin"'
+    assert register.detail == '[pos] register: the POS has no register "Onlin"'
     assert 'Did you mean "Online"?' in register.remedy
     assert not_fine(found) == ["register"]
     assert exit_code(found) == 78
@@ -380,14 +380,14 @@ def test_a_route_to_an_unknown_register_is_a_problem(path: Path) -> None:
     found = checked(shop_at(path, settings={"routes": [{"country": "NZ", "register": "Mill"}]}))
 
     route = only("routes", found)
-    assert route.detail.startswith('[[routes]] 1 register the POS has no register "Mill"')
+    assert route.detail.startswith('[[routes]] 1 register: the POS has no register "Mill"')
     assert not_fine(found) == ["routes"]
 
 
 def test_an_unknown_user_is_a_problem(path: Path) -> None:
     found = checked(shop_at(path, settings={"pos": {"user": "nobody"}}))
 
-    assert only("user", found).detail == '[pos] user the POS has no user "nobody"'
+    assert only("user", found).detail == '[pos] user: the POS has no user "nobody"'
     assert not_fine(found) == ["user"]
 
 
@@ -428,7 +428,7 @@ def test_a_payment_type_that_the_pos_lacks_is_a_problem(path: Path) -> None:
 
     found = checked(shop)
 
-    assert only("payment types", found).detail == '[payments] "credit card" the POS has no payment type "Barter"'
+    assert only("payment types", found).detail == '[payments] "credit card": the POS has no payment type "Barter"'
     assert exit_code(found) == 78
 
 
@@ -449,7 +449,7 @@ def test_a_rate_that_the_pos_lacks_is_told(path: Path) -> None:
 def test_an_unknown_default_tax_is_a_problem(path: Path) -> None:
     found = checked(shop_at(path, settings={"taxes": {"default": "GST"}}))
 
-    assert only("taxes", found).detail == '[taxes] default the POS has no tax "GST"'
+    assert only("taxes", found).detail == '[taxes] default: the POS has no tax "GST"'
 
 
 def test_currencies_that_differ_are_a_problem(shop: Shop) -> None:
@@ -679,9 +679,11 @@ def test_a_disk_that_is_nearly_full_is_told(shop: Shop, monkeypatch: pytest.Monk
 # --- the last run ----------------------------------------------------------------------------------------------------
 
 
-def ran(path: Path, ago: timedelta, outcome: RunOutcome | None = RunOutcome.DONE, message: str = "") -> None:
+def ran(
+    path: Path, ago: timedelta, outcome: RunOutcome | None = RunOutcome.DONE, message: str = "", kind: str = "pass"
+) -> None:
     with Checkpoint.open(path, now=NOW) as checkpoint:
-        number = checkpoint.begin_run("pass", NOW - ago)
+        number = checkpoint.begin_run(kind, NOW - ago)
         if outcome is not None:
             checkpoint.end_run(number, NOW - ago, outcome, {}, message)
 
@@ -731,6 +733,19 @@ def test_a_run_that_stopped_early_is_told(shop: Shop, path: Path) -> None:
     finding = only("last run", checked(shop))
 
     assert (finding.verdict, finding.detail) == (WARNING, "the last run stopped early: The register is closed")
+
+
+def test_what_was_looked_at_by_name_is_no_run_of_the_timer(shop: Shop, path: Path) -> None:
+    ran(path, timedelta(minutes=4))
+    ran(path, timedelta(minutes=1), kind="orders")
+    by_the_timer = only("last run", checked(shop))
+    path.unlink()
+    ran(path, timedelta(hours=3))
+    ran(path, timedelta(minutes=1), kind="orders")
+    by_hand = only("last run", checked(shop))
+
+    assert (by_the_timer.verdict, by_the_timer.detail) == (FINE, "4 minutes ago, at a pace of 5m")
+    assert by_hand.detail == "the last run began 3 hours ago, at a pace of 5m"
 
 
 def test_a_run_under_way_is_fine(shop: Shop, path: Path) -> None:

@@ -603,11 +603,6 @@ class TestLedger:
             AppliedState.VOIDED: 1,
         }
 
-    def test_only_the_version_that_was_recorded_counts_as_seen(self, checkpoint):
-        checkpoint.record([a_row(1, fingerprint="new"), a_row(2, fingerprint="new", applied=Applied(order_id=2))])
-
-        assert checkpoint.seen([(1, "new"), (1, "old"), (2, "new"), (3, "new")]) == {(1, "new"), (2, "new")}
-
     def test_a_thousand_orders_are_found_at_once(self, checkpoint):
         checkpoint.record([a_row(n) for n in range(1, 1001)])
 

@@ -137,13 +137,6 @@ def test_a_payment_method_is_any_further_key(write: Write) -> None:
     assert payments.by_method == {"cash on delivery": "Cash"}
 
 
-def test_gift_certificates_and_store_credit_are_the_default_type_unless_set(write: Write) -> None:
-    payments = loaded(write()).payments
-    assert (payments.gift_certificate_name, payments.store_credit_name) == ("Card", "Card")
-    payments = loaded(write({"payments": {"gift_certificate": "Gift", "store_credit": "Credit"}})).payments
-    assert (payments.gift_certificate_name, payments.store_credit_name) == ("Gift", "Credit")
-
-
 @pytest.mark.parametrize("key", ['pickup_location = "PIER"', "channel = 3", 'country = "nz"'])
 def test_a_route_goes_by_one_thing(write: Write, key: str) -> None:
     (route,) = loaded(write(more=f'[[routes]]\nregister = "Pier"\n{key}')).routes

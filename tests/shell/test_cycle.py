@@ -11,11 +11,10 @@ import pytest
 from shop import ADA, BASIL, GUEST, NOW, Shop
 
 from bcpoll.checkpoint import ReviewState, RunOutcome
-from bcpoll.core.order import LineKind
+from bcpoll.core.order import LineKind, fingerprint
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import AppliedState
 from bcpoll.core.status import OrderStatus
-from bcpoll.decide import fingerprint
 from bcpoll.errors import AccessRefused, RetryLater, SettingsError, Unreachable, WrongAnswer
 from bcpoll.sandbox.drafts import Item
 from bcpoll.sandbox.faults import Fault, Request

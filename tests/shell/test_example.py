@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcpoll import config, example
-from bcpoll.config import problem_with
+from bcpoll import config
+from bcpoll.config import example, problem_with
 
 ROOT = Path(__file__).parents[2]
 

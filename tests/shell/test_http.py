@@ -624,7 +624,7 @@ class TestAccess:
         ) as raised:
             getattr(client, method)(*(("/x",) if method == "get" else ("/x", {})))
 
-        assert raised.value.hint == "Put a valid token into [shop] token."
+        assert raised.value.hint.startswith("Put a valid token into [shop] token. See that it was not swapped")
 
     def test_a_missing_scope_is_named_as_far_as_it_is_known(self, server: Loopback, client: Client) -> None:
         server.says(json_answer([], 403), json_answer([], 403))

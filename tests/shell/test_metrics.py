@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from shop import Shop
 
-from bcpoll.metrics import health
-from bcpoll.standing import standing
+from bcpoll.monitoring.metrics import health
+from bcpoll.monitoring.standing import standing
 
 HOUR = timedelta(hours=1)
 

@@ -19,16 +19,17 @@ from loopback import Answer, Loopback, html, json_answer, loopback_server
 from shop import Killed, Time, _Line
 from wsgi import BASE_URL
 
-from bcpoll import logs, oauth, pos
+from bcpoll import logs
+from bcpoll.adapters import oauth, pos
+from bcpoll.adapters.oauth import Application, Misdirected, Permit, RotatingTokens, TokenEndpoint
+from bcpoll.adapters.pos import OAUTH_SIDE, SCOPES, LightspeedPos
+from bcpoll.adapters.token_file import TokenFile, TokenPair
 from bcpoll.budget import WindowBudget
 from bcpoll.errors import AccessRefused, BcpollError, RetryLater, TokenFileError, Unreachable, WrongAnswer
 from bcpoll.http import Client, TokenSource
-from bcpoll.oauth import Application, Misdirected, Permit, RotatingTokens, TokenEndpoint
-from bcpoll.pos import OAUTH_SIDE, SCOPES, LightspeedPos
 from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.limits import Limits
 from bcpoll.sandbox.world import World, furnish, new_world
-from bcpoll.token_file import TokenFile, TokenPair
 
 APPLICATION = Application(
     domain_prefix="sandbox",

@@ -9,11 +9,11 @@ import pytest
 from loopback import NO_CONTENT, Answer, Loopback, Seen, StillClock, html, json_answer, loopback_server
 
 from bcpoll import ports
-from bcpoll import pos as adapter
+from bcpoll.adapters import pos as adapter
+from bcpoll.adapters.pos import LightspeedPos
 from bcpoll.core.order import Json
 from bcpoll.core.shop import Outlet, PaymentType, PosCustomer, PosProduct, PosSale, Register, Retailer, Tax, User
 from bcpoll.errors import AccessRefused, GiveUp, LookAgain, SettingsError, WrongAnswer
-from bcpoll.pos import LightspeedPos
 
 SALE_ID = "0d6f2f3e-6c1e-5f0e-8f57-0a4a8c3a9f10"
 # What a sale cannot be written back without.

@@ -16,12 +16,12 @@ from bcpoll.core.sold import Sold
 from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import run_pass
 from bcpoll.errors import Unreachable, WrongAnswer
-from bcpoll.reconcile import Reconciler, Window
+from bcpoll.monitoring.reconcile import Reconciler, Window
+from bcpoll.monitoring.spool import Spool
 from bcpoll.sandbox.drafts import ExtraFee
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.switches import Switches, choices
-from bcpoll.spool import Spool
 
 DAY = timedelta(days=1)
 ALL = Window(since=NOW - 400 * DAY, until=NOW + DAY)
@@ -31,9 +31,7 @@ ALL = Window(since=NOW - 400 * DAY, until=NOW + DAY)
 def reconciler(shop: Shop) -> Iterator[Reconciler]:
     shop.world.log.clear()
     with shop.connected() as shell:
-        yield Reconciler(
-            source=shell.source, pos=shell.pos, checkpoint=shell.checkpoint, shop=shell.shop(), policy=shell.policy
-        )
+        yield Reconciler(shell)
 
 
 def reconciled(shop: Shop, window: Window = ALL) -> dict[int, Compared]:
@@ -320,7 +318,7 @@ class TestCost:
     def test_where_everything_differs_not_everything_is_read_again(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bcpoll.reconcile._LOOKED_AT_AGAIN", 1)
+        monkeypatch.setattr("bcpoll.monitoring.reconcile._LOOKED_AT_AGAIN", 1)
         for order_id in shop.store.orders:
             tamper(shop, order_id, state="voided")
 

@@ -72,10 +72,10 @@ def test_every_unknown_name_is_told_at_once_with_what_there_is() -> None:
     assert list(problems) == [
         "[payments] default",
         "[payments] gift_certificate",
+        '[payments] "bank deposit"',
         "[taxes] default",
         "[pos] register",
         "[pos] user",
-        '[payments] "bank deposit"',
         "[[routes]] 1 register",
     ]
     assert problems["[pos] register"] == (

@@ -13,8 +13,8 @@ from bcpoll.core.days import Turnover
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import Unreachable
+from bcpoll.monitoring.standing import NEXT_RUN, Standing, keep_budgets, standing, zone_of
 from bcpoll.sandbox.faults import Fault
-from bcpoll.standing import NEXT_RUN, Standing, keep_budgets, standing, zone_of
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import Applied, AppliedState
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import AccessRefused
-from bcpoll.reconcile import Reconciler, Window
+from bcpoll.monitoring.reconcile import Reconciler, Window
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.switches import Switches
 from bcpoll.sandbox.world import STORE_SCOPES
@@ -263,9 +263,7 @@ def test_an_authorized_order_that_is_cancelled_before_its_capture_is_voided() ->
 
 def differences(shop: Shop) -> list[Any]:
     with shop.connected() as shell:
-        one = Reconciler(
-            source=shell.source, pos=shell.pos, checkpoint=shell.checkpoint, shop=shell.shop(), policy=shell.policy
-        )
+        one = Reconciler(shell)
         window = Window(since=NOW - timedelta(days=1), until=NOW + timedelta(days=9))
         return [found for compared in one.compare(window) for found in compared.findings]
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from shop import Time
 
+from bcpoll.adapters.token_file import TokenFile, TokenPair
 from bcpoll.errors import AccessRefused, RetryLater, TokenFileError
 from bcpoll.lock import lock_path, turn
-from bcpoll.token_file import TokenFile, TokenPair
 
 OLD = TokenPair(
     domain_prefix="myshop",

@@ -23,12 +23,16 @@ from bcpoll.core.sides import check_items, items_from
 from bcpoll.core.sold import payments, sold_items
 from bcpoll.core.status import OrderStatus
 from bcpoll.core.translate import checked_parts, ordered_items
-from bcpoll.decide import with_lines
-from bcpoll.ports import OrderSource, PointOfSale
-from bcpoll.reconcile import Reconciler
+from bcpoll.lines import whole_order
+from bcpoll.monitoring.reconcile import Reconciler
+from bcpoll.ports import OrderSource
+from bcpoll.shell import Shell
 
 _PRUNED = "What was sent is no longer kept ([checkpoint] keep_payloads); --live reads both sides."
 _NEVER_SENT = "The sale was not written by way of this checkpoint, so only its total is known; --live reads both sides."
+
+# Of most currencies, for an order whose own is not known.
+_DIGITS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,34 +122,18 @@ def remembered(checkpoint: Checkpoint, policy: Policy, order_id: int) -> Shown |
     )
 
 
-def live(
-    source: OrderSource,
-    pos: PointOfSale,
-    checkpoint: Checkpoint,
-    reconciler: Reconciler,
-    policy: Policy,
-    order_id: int,
-) -> Shown | None:
+def live(shell: Shell, order_id: int) -> Shown | None:
     """What both sides hold of an order now, with the history that the checkpoint knows; None where nobody knows it."""
-    known = remembered(checkpoint, policy, order_id)
-    found = reconciler.look_at(order_id)
+    known = remembered(shell.checkpoint, shell.policy, order_id)
+    found = Reconciler(shell).look_at(order_id)
     if found is None:
         return known
     compared, raw = found
-    base = known or Shown(
-        order_id=order_id,
-        status="",
-        modified_at=None,
-        digits=2,
-        ordered=Ordered(),
-        sale=None,
-        customer_key="",
-        review=None,
-        history=(),
-    )
-    ordered = read_order(raw, policy, source) if raw else Ordered(problem="BigCommerce has no such order")
+    base = known or _unknown(order_id)
     head = decode_head(raw) if raw else None
-    digits = Currency(ordered.order.currency).digits if ordered.order else base.digits
+    ordered = read_order(raw, shell.policy, shell.source) if raw else Ordered(problem="BigCommerce has no such order")
+    order = ordered.order
+    digits = Currency(order.currency).digits if order else base.digits
     sale_id = next(iter(compared.sale_ids), base.sale.sale_id if base.sale else "")
     return replace(
         base,
@@ -153,9 +141,24 @@ def live(
         modified_at=head.modified_at if isinstance(head, Head) else base.modified_at,
         digits=digits,
         ordered=ordered,
-        sale=_live_sale(pos, checkpoint, sale_id, base.sale, ordered.items, digits),
-        remarks=ordered.order.archived * ("The order is archived in BigCommerce.",) if ordered.order else (),
+        sale=_live_sale(shell, sale_id, base.sale, ordered.items, digits),
+        remarks=("The order is archived in BigCommerce.",) if order and order.archived else (),
         compared=compared,
+    )
+
+
+def _unknown(order_id: int) -> Shown:
+    """What is shown of an order that the checkpoint knows nothing of."""
+    return Shown(
+        order_id=order_id,
+        status="",
+        modified_at=None,
+        digits=_DIGITS,
+        ordered=Ordered(),
+        sale=None,
+        customer_key="",
+        review=None,
+        history=(),
     )
 
 
@@ -164,12 +167,9 @@ def read_order(raw: Json, policy: Policy, source: OrderSource | None = None) -> 
     head = decode_head(raw)
     if isinstance(head, Rejected):
         return Ordered(problem=f"{head.field}: {head.detail}")
-    whole: Json | Rejected = raw
-    if not lines_are_complete(raw):
-        if source is None:
-            return Ordered(problem="not all of its lines were embedded; --live reads them")
-        whole = with_lines(source, raw, head.id)
-    order = whole if isinstance(whole, Rejected) else decode_order(whole, head)
+    if source is None and not lines_are_complete(raw):
+        return Ordered(problem="not all of its lines were embedded; --live reads them")
+    order = decode_order(raw, head) if source is None else whole_order(source, raw, head)
     if isinstance(order, Rejected):
         return Ordered(problem=f"{order.field}: {order.detail}")
     parts = checked_parts(order, policy)
@@ -294,7 +294,7 @@ def _review_events(item: ReviewItem | None) -> Iterator[Event]:
 def _digits(row: LedgerRow | None, ordered: Ordered) -> int:
     if ordered.order is not None:
         return Currency(ordered.order.currency).digits
-    return _exponent(row.order_total) if row and row.order_total is not None else 2
+    return _exponent(row.order_total) if row and row.order_total is not None else _DIGITS
 
 
 def _exponent(amount: Decimal) -> int:
@@ -309,14 +309,12 @@ def _title(status_id: int | None) -> str:
 # --- live ------------------------------------------------------------------------------------------------------------
 
 
-def _live_sale(
-    pos: PointOfSale, checkpoint: Checkpoint, sale_id: str, known: InPos | None, ordered: Sequence[Item], digits: int
-) -> InPos | None:
-    found = pos.sale(sale_id) if sale_id else None
+def _live_sale(shell: Shell, sale_id: str, known: InPos | None, ordered: Sequence[Item], digits: int) -> InPos | None:
+    found = shell.pos.sale(sale_id) if sale_id else None
     if found is None:
         return None
     document = found.document
-    items = tuple(_named(checkpoint, sold_items(document, {}), ordered))
+    items = tuple(_named(shell.checkpoint, sold_items(document, {}), ordered))
     by_lines = total(item.paid for item in items)
     return InPos(
         sale_id=found.id,

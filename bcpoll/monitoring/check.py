@@ -17,12 +17,12 @@ from types import MappingProxyType
 from typing import TypeAlias, TypeGuard
 
 from bcpoll.checkpoint import Checkpoint
-from bcpoll.config import WhenClosed, duration_text, is_there, policy
+from bcpoll.config import duration_text, is_there, policy
 from bcpoll.core.fit import foreign_sales, is_old_version, linked, skew, tendered, unknown_rates
 from bcpoll.core.order import Json
-from bcpoll.core.shop import Register, Transactions
+from bcpoll.core.shop import Register, Transactions, WhenClosed
 from bcpoll.errors import AccessRefused, BcpollError, Problem, SettingsError
-from bcpoll.look import Look, NotRead, Setup, otherwise
+from bcpoll.monitoring.look import Look, NotRead, Setup, otherwise
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _problem(subject: str, error: BcpollError) -> Finding:
 
 def _wrong(subject: str, problem: Problem, *, where: str = "") -> Finding:
     """Something in the settings that has to be changed before anything works."""
-    said = " ".join(filter(None, (where or problem.key, problem.message)))
+    said = ": ".join(filter(None, (where or problem.key, problem.message)))
     return Finding(
         subject=subject,
         verdict=Verdict.PROBLEM,
@@ -199,7 +199,7 @@ def _pos_token(look: Look, subject: str) -> Iterator[Finding]:
     if look.settings.pos.access_token and _is_bad_token(look.time.outcome()) and _is_bad_token(refused):
         with suppress(AccessRefused):
             look.retailer()
-        hint = f"{refused.hint} Both sides refused theirs: see whether the two were swapped."
+        hint = f"{refused.hint} As both sides refused theirs, the two probably were swapped."
         yield _problem(subject, AccessRefused(refused.message, hint=hint, status=refused.status))
         return
     how = "by bcpoll login" if look.settings.pos.access_token is None else "by a personal token"
@@ -307,6 +307,8 @@ def _payments(look: Look, subject: str) -> Iterator[Finding]:
     look.payment_types()
     unknown = _unknown(look, "[payments]")
     yield from (_wrong(subject, problem) for problem in unknown)
+    if any(problem.key == "[payments] default" for problem in unknown):
+        return
     names, seen = look.settings.payments, tendered(look.orders)
     unnamed = [method for method in seen.methods if method.lower() not in names.by_method]
     own = (("gift_certificate", seen.gift_certificates), ("store_credit", seen.store_credit))
@@ -439,7 +441,7 @@ def _last_run(look: Look, subject: str) -> Iterator[Finding]:
         return
     try:
         with Checkpoint.open(settings.checkpoint.path, now=look.setup.now(), create=False) as checkpoint:
-            success, last = checkpoint.last_success(), next(iter(checkpoint.last_runs(1)), None)
+            success, last = checkpoint.last_success(), next(iter(checkpoint.last_passes(1)), None)
     except BcpollError as error:
         raise NotRead("the checkpoint cannot be read, see above") from error
     if last is None:

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from bcpoll.checkpoint import RunOutcome
 from bcpoll.core.times import span_text
 from bcpoll.errors import BcpollError
-from bcpoll.standing import Standing
+from bcpoll.monitoring.standing import Standing
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl, urlsplit
 from requests_oauthlib import OAuth2Session
 
 from bcpoll import logs
+from bcpoll.adapters.token_file import LOG_IN, TokenFile, TokenPair
 from bcpoll.budget import Clock
 from bcpoll.core.order import Json
 from bcpoll.errors import AccessRefused, GiveUp, LookAgain, RetryLater, Unreachable, WrongAnswer
 from bcpoll.http import Carrier, Client, Patience, Timeouts
 from bcpoll.rows import is_row, text_of, whole_of
-from bcpoll.token_file import LOG_IN, TokenFile, TokenPair
 
 log = logging.getLogger(__name__)
 

@@ -7,29 +7,28 @@ told when is decided in `core.alerts`, how it is sent is the business of `channe
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
-from bcpoll.apply import STOPPED
-from bcpoll.channels import Channel, Letter, Mail, NotSent, Ping, Webhook
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import AlertChoices
-from bcpoll.core.alerts import REMINDED_EVERY, Kind, Message, Seen, judge, messages
+from bcpoll.core.alerts import REMINDED_EVERY, Kind, Message, Seen, Told, judge, messages
 from bcpoll.core.personal import masked
 from bcpoll.core.rejected import Reason
-from bcpoll.core.rhythm import WEEK, WEEKS, Silence, unusual_silence
+from bcpoll.core.rhythm import HOUR, WEEK, WEEKS, Silence, unusual_silence
 from bcpoll.core.times import span_text
-from bcpoll.errors import AccessRefused, BcpollError, CheckpointError, RetryLater
+from bcpoll.errors import STOPPED, AccessRefused, BcpollError, CheckpointError, RetryLater
 from bcpoll.lock import LockHeld
-from bcpoll.logs import redacted
+from bcpoll.logs import MASK, redacted
+from bcpoll.monitoring.channels import Channel, Letter, Mail, NotSent, Ping, Unheard, Webhook
+from bcpoll.monitoring.standing import zone_of
+from bcpoll.references import known_retailer
 
 log = logging.getLogger(__name__)
-
-# A silence of two weeks is still compared with four weeks of orders.
-_LOOKED_BACK = (WEEKS + 2) * WEEK
 
 
 def channels_of(choices: AlertChoices) -> tuple[Channel, ...]:
@@ -107,6 +106,14 @@ class Alerts:
             sends[ping.name] = lambda: ping.stopped("A test of bcpoll's.")
         return {name: _outcome(send) for name, send in sends.items()}
 
+    def standing(self, checkpoint: Checkpoint) -> Mapping[str, Mapping[str, Told]]:
+        """What is being told at present: by matter, when each channel was told of it."""
+        found: dict[str, dict[str, Told]] = {}
+        for channel in self.channels:
+            for matter, told in checkpoint.told(channel.name).items():
+                found.setdefault(matter, {})[channel.name] = told
+        return found
+
     # --- pings ---
 
     def _ping(self, error: Exception | None, lines: Sequence[str]) -> None:
@@ -131,14 +138,21 @@ class Alerts:
             with self.opened() as checkpoint:
                 judged = judge(self._seen(checkpoint, error, now), no_success=self.no_success, now=now)
                 for channel in self.channels:
-                    for message in messages(judged, checkpoint.told(channel.name), now):
-                        # What does not get through is not told: the next pass tries it again.
-                        if self._sent(channel, self._letter(message, now)):
-                            checkpoint.keep_told(channel.name, message, now)
+                    self._tell_over(channel, checkpoint, messages(judged, checkpoint.told(channel.name), now), now)
         except CheckpointError as lost:
             self._tell_of_checkpoint(lost, now)
         else:
             self._checkpoint_is_well(now)
+
+    def _tell_over(self, channel: Channel, checkpoint: Checkpoint, due: Iterable[Message], now: datetime) -> None:
+        """Send what is due over a channel. What does not get through is not told: the next pass tries it again."""
+        for message in due:
+            sent = self._send(channel, self._letter(message, now))
+            if sent is Sent.WELL:
+                checkpoint.keep_told(channel.name, message, now)
+            elif sent is Sent.UNHEARD:
+                # Each further message would be waited for as long.
+                return
 
     def _seen(self, checkpoint: Checkpoint, error: Exception | None, now: datetime) -> Seen:
         success = checkpoint.last_success()
@@ -157,7 +171,12 @@ class Alerts:
         )
 
     def _silence(self, checkpoint: Checkpoint, now: datetime) -> Silence | None:
-        return unusual_silence(checkpoint.orders_by_hour(now - _LOOKED_BACK), now) if self.no_orders else None
+        last = checkpoint.last_placed(now) if self.no_orders else None
+        if last is None:
+            return None
+        retailer = known_retailer(checkpoint)
+        hours = checkpoint.orders_by_hour(last - WEEKS * WEEK - HOUR)
+        return unusual_silence(hours, now, zone_of(retailer.timezone if retailer else ""))
 
     def _letter(self, message: Message, now: datetime) -> Letter:
         lasted = span_text(now - message.since)
@@ -169,40 +188,72 @@ class Alerts:
         text = "\n".join(filter(None, (message.line, message.remedy, when)))
         return Letter(subject=f"bcpoll ({self.shop}): {word}{message.matter}", text=text, at=now)
 
-    # --- without a checkpoint, what was told is told by the time of a file beside it ---
+    # --- without a checkpoint, what was told over a channel is told by the time of a file beside it ---
 
-    @property
-    def _mark(self) -> Path:
-        return self.place.with_name(f"{self.place.name}.lost")
+    def _mark(self, channel: Channel) -> Path:
+        return self.place.with_name(f"{self.place.name}.{channel.name}-told")
 
     def _tell_of_checkpoint(self, error: CheckpointError, now: datetime) -> None:
         """Tell that the checkpoint cannot be used, once a day; not at all where not even that can be remembered."""
-        try:
-            told_at = self._mark.stat().st_mtime
-        except FileNotFoundError:
-            told_at = None
-        if told_at is not None and 0 <= now.timestamp() - told_at < REMINDED_EVERY.total_seconds():
-            return
-        os.close(os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600))
-        os.utime(self._mark, (now.timestamp(), now.timestamp()))
-        self._send_to_all("checkpoint", f"{_said(error)}\nUntil it is mended no order reaches the POS.", now)
+        for channel in self.channels:
+            before = _written_at(self._mark(channel))
+            if before is not None and timedelta(0) <= now - before < REMINDED_EVERY:
+                continue
+            subject = f"{'still: ' if before else ''}{_UNUSABLE}"
+            _write_mark(self._mark(channel), now)
+            if self._send_alone(channel, subject, f"{_said(error)}\n{_ORDERS_WAIT}", now) is not Sent.WELL:
+                _write_mark(self._mark(channel), before)
 
     def _checkpoint_is_well(self, now: datetime) -> None:
-        if self._mark.exists():
-            self._send_to_all("over: checkpoint", "The checkpoint can be used again.", now)
-            self._mark.unlink()
-
-    def _send_to_all(self, subject: str, text: str, now: datetime) -> None:
         for channel in self.channels:
-            self._sent(channel, Letter(subject=f"bcpoll ({self.shop}): {subject}", text=text, at=now))
+            if not self._mark(channel).exists():
+                continue
+            if self._send_alone(channel, f"over: {_UNUSABLE}", "The checkpoint can be used again.", now) is Sent.WELL:
+                self._mark(channel).unlink()
 
-    def _sent(self, channel: Channel, letter: Letter) -> bool:
+    def _send_alone(self, channel: Channel, subject: str, text: str, now: datetime) -> "Sent":
+        return self._send(channel, Letter(subject=f"bcpoll ({self.shop}): {subject}", text=text, at=now))
+
+    def _send(self, channel: Channel, letter: Letter) -> "Sent":
+        """Send over a channel. Whatever goes wrong with one, the others are tried."""
         try:
             channel.send(letter)
         except NotSent as error:
             log.warning("alert by %s not sent: %s", channel.name, error.message)
-            return False
-        return True
+            return Sent.UNHEARD if isinstance(error, Unheard) else Sent.REFUSED
+        except Exception:
+            log.exception("alert by %s not sent", channel.name)
+            return Sent.REFUSED
+        return Sent.WELL
+
+
+class Sent(StrEnum):
+    """What became of a message."""
+
+    WELL = "well"
+    REFUSED = "refused"
+    UNHEARD = "unheard"
+
+
+_UNUSABLE = "checkpoint unusable"
+_ORDERS_WAIT = "Until it is mended no order reaches the POS."
+
+
+def _written_at(mark: Path) -> datetime | None:
+    """The time of a mark; None where there is none."""
+    try:
+        return datetime.fromtimestamp(mark.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
+
+
+def _write_mark(mark: Path, at: datetime | None) -> None:
+    """Give a mark its time, or take it away; an empty file finds room on a full disk too."""
+    if at is None:
+        mark.unlink(missing_ok=True)
+        return
+    os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o600))
+    os.utime(mark, (at.timestamp(), at.timestamp()))
 
 
 @contextmanager
@@ -221,7 +272,7 @@ def _said(error: Exception | None) -> str:
     if error is None:
         return ""
     text = f"{error.message} {error.hint}" if isinstance(error, BcpollError) else f"a bug in bcpoll: {error!r}"
-    return masked(redacted(text.strip()))
+    return masked(redacted(text.strip()), MASK)
 
 
 def _sending(channel: Channel, letter: Letter) -> Callable[[], None]:
@@ -232,5 +283,5 @@ def _outcome(send: Callable[[], None]) -> str:
     try:
         send()
     except NotSent as error:
-        return error.message
+        return f"{error.message}. {error.hint}"
     return ""

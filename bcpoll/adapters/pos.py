@@ -11,16 +11,30 @@ from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import quote
 
+from bcpoll.adapters.pos_rows import (
+    LAST_VERSION,
+    all_rows,
+    customer_from,
+    new_id,
+    newest_version,
+    product_from,
+    register_from,
+    sale_from,
+    single_row,
+    tax_from,
+    unwrapped,
+    user_from,
+    written_sale,
+)
 from bcpoll.budget import SYSTEM_CLOCK, Clock, WindowBudget
 from bcpoll.core.bodies import adjustments_body, open_register_body, reason_body
-from bcpoll.core.money import total
 from bcpoll.core.order import Json, code_key, email_key
 from bcpoll.core.shop import Link, Outlet, PaymentType, PosCustomer, PosProduct, PosSale, Register, Retailer, Tax, User
 from bcpoll.core.times import iso
 from bcpoll.errors import AccessRefused, GiveUp, LookAgain, WrongAnswer
 from bcpoll.http import Client, Patience, Side, TokenSource
 from bcpoll.ports import Changes
-from bcpoll.rows import amount_of, flag_of, id_of, is_row, plain_number, rows_of, text_of, whole_of
+from bcpoll.rows import amount_of, flag_of, id_of, is_row, plain_number, text_of, whole_of
 
 DEFAULT_VERSION = "2026-07"
 
@@ -77,14 +91,7 @@ _SCOPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# The legacy `status` of a sale (0.9, 2.0 and the printed example of a return) by the state it stands for. All closed
-# forms end in CLOSED; whatever else there is (on account, layby, awaiting something) is pending.
-_STATES: Mapping[str, str] = MappingProxyType({"SAVED": "parked", "VOIDED": "voided", "": ""})
-
 _REASONS = "custom_inventory_adjustment_reasons"
-
-# What a database column holds; the POS counts its changes, and is far from it.
-_LAST_VERSION = 2**63 - 1
 
 T = TypeVar("T")
 
@@ -125,7 +132,7 @@ class LightspeedPos:
 
     def retailer(self) -> Retailer:
         """The account (GET /retailer)."""
-        row = _one(self._client.get(f"{self._base}/retailer", scope=_SCOPES["retailer"]))
+        row = single_row(self._client.get(f"{self._base}/retailer", scope=_SCOPES["retailer"]))
         if row is None:
             raise WrongAnswer("retailer: no object")
         currency = row.get("currency")
@@ -142,7 +149,7 @@ class LightspeedPos:
 
     def registers(self) -> tuple[Register, ...]:
         """All registers, deleted ones left out, as in the four lists below."""
-        return self._living("registers", _register)
+        return self._living("registers", register_from)
 
     def outlets(self) -> tuple[Outlet, ...]:
         """All outlets."""
@@ -150,7 +157,7 @@ class LightspeedPos:
 
     def users(self) -> tuple[User, ...]:
         """Everybody who may stand as a cashier."""
-        return self._living("users", _user)
+        return self._living("users", user_from)
 
     def payment_types(self) -> tuple[PaymentType, ...]:
         """All ways to pay; "on account" is not among them."""
@@ -160,7 +167,7 @@ class LightspeedPos:
 
     def taxes(self) -> tuple[Tax, ...]:
         """All taxes; the rate of a group is the sum of its rates, as a fraction."""
-        return self._living("taxes", _tax)
+        return self._living("taxes", tax_from)
 
     def links(self) -> tuple[Link, ...] | None:
         """The web stores that the POS is linked to by itself; None where it does not tell.
@@ -173,7 +180,7 @@ class LightspeedPos:
             return None
         if answer is None:
             return None
-        rows = [row for row in _many(answer, "channels") if not row.get("deleted_at")]
+        rows = [row for row in all_rows(answer, "channels") if not row.get("deleted_at")]
         return tuple(Link(kind=text_of(row, "channel_type"), address=text_of(row, "store_url")) for row in rows)
 
     def open_register(self, register_id: str, at: datetime) -> None:
@@ -183,12 +190,12 @@ class LightspeedPos:
 
     def products_after(self, version: int) -> Iterator[Changes[PosProduct]]:
         """The version feed of products, deleted ones included."""
-        return self._feed("products", version, _product, deleted=True)
+        return self._feed("products", version, product_from, deleted=True)
 
     def products_with_code(self, code: str) -> tuple[PosProduct, ...]:
         """Products that go by a code, compared through `code_key`; deleted ones are left out."""
         answer = self._client.get(f"{self._base}/products", {"sku": code}, scope=_SCOPES["products"])
-        products = [_product(row) for row in _many(answer, "products")]
+        products = [product_from(row) for row in all_rows(answer, "products")]
         return tuple(
             product for product in products if not product.is_deleted and code_key(code) in map(code_key, product.codes)
         )
@@ -196,7 +203,7 @@ class LightspeedPos:
     def create_product(self, body: Json) -> str:
         """Create a product and give its id. LookAgain where the answer holds none."""
         answer = self._client.post(f"{self._base}/products", body, scope="products:write")
-        return _new_id(answer, "product")
+        return new_id(answer, "product")
 
     def update_product(self, product_id: str, body: Json) -> None:
         """Change a product, in the two blocks `common` and `details`."""
@@ -205,13 +212,13 @@ class LightspeedPos:
 
     def customers_after(self, version: int) -> Iterator[Changes[PosCustomer]]:
         """The version feed of customers, deleted ones included."""
-        return self._feed("customers", version, _customer, deleted=True)
+        return self._feed("customers", version, customer_from, deleted=True)
 
     def customer(self, customer_id: str) -> PosCustomer | None:
         """A customer by its id: None for 404, `null` and an empty answer alike."""
         path = f"{self._base}/customers/{quote(customer_id, safe='')}"
-        row = _one(self._what_there_is(path, scope=_SCOPES["customers"]))
-        return None if row is None else _customer(row)
+        row = single_row(self._what_there_is(path, scope=_SCOPES["customers"]))
+        return None if row is None else customer_from(row)
 
     def customers_with_email(self, email: str) -> tuple[PosCustomer, ...]:
         """Customers found by e-mail address, compared through `email_key`; deleted ones are left out.
@@ -223,7 +230,7 @@ class LightspeedPos:
         while True:
             params: dict[str, str | int] = {"type": "customers", "email": email, "page_size": _PAGE, "offset": offset}
             answer = self._client.get(f"{self._base}/search", params, scope=_SCOPES["customers"])
-            customers = [_customer(row) for row in _many(answer, "search")]
+            customers = [customer_from(row) for row in all_rows(answer, "search")]
             known = len(found)
             found |= {customer.id: customer for customer in customers}
             if len(customers) < _PAGE or len(found) == known:
@@ -235,17 +242,17 @@ class LightspeedPos:
     def create_customer(self, body: Json) -> str:
         """Create a customer and give its id. LookAgain where the answer holds none."""
         answer = self._client.post(f"{self._base}/customers", body, scope="customers:write")
-        return _new_id(answer, "customer")
+        return new_id(answer, "customer")
 
     def addresses(self, customer_id: str) -> tuple[Json, ...]:
         """The address book of a customer; empty where the POS does not know one."""
         path = f"{self._base}/customers/{quote(customer_id, safe='')}/addresses"
-        return tuple(_many(self._what_there_is(path, scope="customers:read"), "addresses"))
+        return tuple(all_rows(self._what_there_is(path, scope="customers:read"), "addresses"))
 
     def create_address(self, customer_id: str, body: Json) -> str:
         """Add an address to a customer and give its token (`id_token`). LookAgain where the answer holds none."""
         path = f"{self._base}/customers/{quote(customer_id, safe='')}/addresses"
-        content = _unwrapped(self._client.post(path, body, scope="customers:write"))
+        content = unwrapped(self._client.post(path, body, scope="customers:write"))
         token = text_of(content, "id_token") if is_row(content) else ""
         if not token:
             raise LookAgain(f"{SIDE.name} added an address and gave no token for it")
@@ -254,17 +261,17 @@ class LightspeedPos:
     def sale(self, sale_id: str) -> PosSale | None:
         """A sale by its id: None for 404, `null` and an empty answer alike."""
         path = f"{self._base}/sales/{quote(sale_id, safe='')}"
-        row = _one(self._what_there_is(path, scope=_SCOPES["sales"]))
+        row = single_row(self._what_there_is(path, scope=_SCOPES["sales"]))
         if row is None:
             return None
         found = id_of(row, "sales")
         if found.lower() != sale_id.lower():
             raise WrongAnswer(f"sales: asked for {sale_id}, got {found}")
-        return _sale(row)
+        return sale_from(row)
 
     def sales_after(self, version: int) -> Iterator[Changes[PosSale]]:
         """The version feed of sales. It knows no filter but the version: dates would be ignored without an error."""
-        return self._feed("sales", version, _sale, deleted=False)
+        return self._feed("sales", version, sale_from, deleted=False)
 
     def some_sales_since(self, at: datetime) -> tuple[PosSale, ...]:
         """Some sales dated at or after a moment, as many as one page of the search holds. Nothing to rely on.
@@ -273,11 +280,11 @@ class LightspeedPos:
         """
         params: dict[str, str | int] = {"type": "sales", "date_from": iso(at), "page_size": _PAGE}
         answer = self._client.get(f"{self._base}/search", params, scope=_SCOPES["sales"])
-        return tuple(_sale(row) for row in _many(answer, "search"))
+        return tuple(sale_from(row) for row in all_rows(answer, "search"))
 
     def create_sale(self, body: Json) -> PosSale:
         """Create a sale; `total` is None where the answer held only an id."""
-        return _written_sale(self._client.post(f"{self._base}/sales", body, scope="sales:write"))
+        return written_sale(self._client.post(f"{self._base}/sales", body, scope="sales:write"))
 
     def replace_sale(self, sale_id: str, body: Json) -> PosSale:
         """Replace a sale's whole document; GiveUp for one that was read in part and would lose the rest."""
@@ -285,7 +292,7 @@ class LightspeedPos:
         if not body.get("line_items") or not is_row(source) or not text_of(source, "id").isdecimal():
             raise GiveUp(f"sale {sale_id} was read without its lines or its source, and is not written back like that")
         path = f"{self._base}/sales/{quote(sale_id, safe='')}"
-        return _written_sale(self._client.put(path, body, scope="sales:write"))
+        return written_sale(self._client.put(path, body, scope="sales:write"))
 
     def fulfill_sale(self, sale_id: str) -> None:
         """Fulfil all that is open on a sale (POST /fulfillments/fulfill, documented as idempotent)."""
@@ -313,7 +320,7 @@ class LightspeedPos:
         """
         path = f"{self._base}/stock_adjustments"
         answer = self._client.post(path, adjustments_body(adjustments), scope="inventory:write")
-        content = _unwrapped(answer)
+        content = unwrapped(answer)
         if not isinstance(content, list) or len(content) < len(adjustments):
             raise LookAgain(f"{SIDE.name} adjusted stock and did not show what became of it")
 
@@ -335,14 +342,14 @@ class LightspeedPos:
     def create_adjustment_reason(self, name: str, *, adds: bool = False) -> str:
         """Create a reason for taking stock out, or in, and give its id. LookAgain where the answer holds none."""
         answer = self._client.post(f"{self._base}/{_REASONS}", reason_body(name, adds=adds), scope="inventory:write")
-        return _new_id(answer, "reason")
+        return new_id(answer, "reason")
 
     def _stock_rows(self, chosen: Json) -> Iterator[Json]:
         """The stock list (POST /inventory), which is a read carried by POST; it sorts downwards unless told."""
         after = 0
         while True:
             body = chosen | {"after": after, "size": _STOCK_PAGE, "sort_direction": "asc"}
-            rows = _many(self._client.query(f"{self._base}/inventory", body, scope="inventory:read"), "inventory")
+            rows = all_rows(self._client.query(f"{self._base}/inventory", body, scope="inventory:read"), "inventory")
             yield from (row for row in rows if not row.get("deleted_at"))
             newest = max((whole_of(row, "version") or 0 for row in rows), default=0)
             if len(rows) < _STOCK_PAGE and newest <= after:
@@ -379,158 +386,13 @@ class LightspeedPos:
                 {"deleted": "true"} if deleted else {}
             )
             answer = self._client.get(path, params, scope=scope)
-            rows = _many(answer, resource)
+            rows = all_rows(answer, resource)
             if not rows:
                 return
-            reached = _newest(answer, rows)
-            if reached is not None and not version < reached <= _LAST_VERSION:
+            reached = newest_version(answer, rows)
+            if reached is not None and not version < reached <= LAST_VERSION:
                 raise WrongAnswer(f"{resource}: after={version} was ignored, the page reaches to {reached}")
             yield rows, version if reached is None else reached
             if reached is None:
                 return
             version = reached
-
-
-def _newest(answer: object, rows: list[Json]) -> int | None:
-    """The version that a page reaches to: by its envelope, else by its rows."""
-    envelope = answer.get("version") if is_row(answer) else None
-    told = whole_of(envelope, "max") if is_row(envelope) else None
-    return told if told is not None else max((version for row in rows if (version := _version(row))), default=None)
-
-
-def _unwrapped(answer: object) -> object:
-    return answer["data"] if is_row(answer) and "data" in answer else answer
-
-
-def _many(answer: object, resource: str) -> list[Json]:
-    """The rows of an answer: `{"data": [...]}`, a bare list, one object for one row, `null` or `[]` for none."""
-    content = _unwrapped(answer)
-    if content is None or content == {}:
-        return []
-    return rows_of([content] if is_row(content) else content, resource)
-
-
-def _one(answer: object) -> Json | None:
-    """The object of an answer, wrapped or bare, alone or the only one of a list; None for none."""
-    content = _unwrapped(answer)
-    if isinstance(content, list) and len(content) == 1:
-        content = content[0]
-    if content is None or content in ({}, []):
-        return None
-    if not is_row(content):
-        raise WrongAnswer(f"an object was expected, not {content!r}"[:300])
-    return content
-
-
-def _new_id(answer: object, what: str) -> str:
-    """The id in the answer to a create: of an object, bare, or the first of a list, wrapped or not."""
-    content = _unwrapped(answer)
-    if isinstance(content, list) and content:
-        content = content[0]
-    found = text_of(content, "id") if is_row(content) else content
-    if not isinstance(found, str) or not found:
-        raise LookAgain(f"{SIDE.name} created a {what} and did not say under which id")
-    return found
-
-
-def _written_sale(answer: object) -> PosSale:
-    content = _unwrapped(answer)
-    if isinstance(content, list) and content:
-        content = content[0]
-    try:
-        return _sale(content if is_row(content) and text_of(content, "id") else {"id": _new_id(answer, "sale")})
-    except WrongAnswer as error:
-        raise LookAgain(f"{SIDE.name} wrote a sale and showed it in a shape that cannot be read: {error}") from error
-
-
-def _register(row: Json) -> Register:
-    return Register(
-        id=id_of(row, "registers"),
-        name=text_of(row, "name"),
-        outlet_id=id_of(row, "registers", "outlet_id"),
-        is_open=flag_of(row, "is_open", default=False),
-    )
-
-
-def _user(row: Json) -> User:
-    return User(id=id_of(row, "users"), username=text_of(row, "username"), name=text_of(row, "display_name", "name"))
-
-
-def _tax(row: Json) -> Tax:
-    rates = [amount_of(rate, "rate") for rate in rows_of(row.get("rates") or [row], "taxes rates")]
-    return Tax(
-        id=id_of(row, "taxes"),
-        name=text_of(row, "name", "display_name"),
-        rate=total(rate for rate in rates if rate is not None),
-        is_default=flag_of(row, "is_default", default=False),
-    )
-
-
-def _product(row: Json) -> PosProduct:
-    listed = row.get("product_codes") or row.get("codes")
-    others = [text_of(code, "code") for code in listed if is_row(code)] if isinstance(listed, list) else []
-    codes = [text_of(row, "sku"), *others]
-    return PosProduct(
-        id=id_of(row, "products"),
-        name=text_of(row, "name"),
-        codes=tuple(dict.fromkeys(filter(None, codes))),
-        is_active=flag_of(row, "is_active", "active", default=True),
-        is_deleted=bool(row.get("deleted_at")),
-        tracks_stock=flag_of(row, "has_inventory", "track_inventory", default=True),
-        version=_version(row),
-    )
-
-
-def _customer(row: Json) -> PosCustomer:
-    return PosCustomer(
-        id=id_of(row, "customers"),
-        code=text_of(row, "customer_code"),
-        email=text_of(row, "email"),
-        created_at=text_of(row, "created_at"),
-        is_deleted=bool(row.get("deleted_at")),
-        version=_version(row),
-    )
-
-
-def _sale(row: Json) -> PosSale:
-    """A sale in the nested shape of the date versions or in the flat one of 2.0, which some answers still have."""
-    for name in ("line_items", "payments"):
-        rows_of(row.get(name) or [], f"sales {name}")
-    if not isinstance(row.get("attributes") or [], list):
-        raise WrongAnswer(f"sales: attributes are {row['attributes']!r}"[:300])
-    source = row.get("source")
-    nested: Json = source if is_row(source) else {}
-    return PosSale(
-        id=id_of(row, "sales"),
-        state=_state(row),
-        total=_sale_total(row),
-        source_id=text_of(nested, "id") or text_of(row, "source_id"),
-        source_type=text_of(nested, "type") or text_of(row, "source"),
-        document=row,
-        version=_version(row),
-    )
-
-
-def _state(row: Json) -> str:
-    status = text_of(row, "status").upper()
-    legacy = "closed" if status.endswith("CLOSED") else _STATES.get(status, "pending")
-    return text_of(row, "state").lower() or legacy
-
-
-def _sale_total(row: Json) -> Decimal | None:
-    """The total with tax. Older shapes give it without, and the tax beside it."""
-    totals = row.get("totals")
-    nested: Json = totals if is_row(totals) else {}
-    told = amount_of(nested, "price_incl_tax")
-    if told is None:
-        told = amount_of(row, "total_price_incl")
-    if told is not None:
-        return told
-    net, tax = amount_of(nested | row, "price", "total_price"), amount_of(nested | row, "tax", "total_tax")
-    return None if net is None or tax is None else net + tax
-
-
-def _version(row: Json) -> int:
-    metadata = row.get("_metadata")
-    version = whole_of(row, "version") or (whole_of(metadata, "version") if is_row(metadata) else None) or 0
-    return version if 0 <= version <= _LAST_VERSION else 0

@@ -11,22 +11,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from bcpoll.checkpoint import Checkpoint, LedgerRow, RefundState, ReviewItem, ReviewState
-from bcpoll.core.consignments import lines_are_complete
-from bcpoll.core.decode import Head, decode_head, decode_order, decode_refund, order_id_of, refund_ids_of
+from bcpoll.checkpoint import LedgerRow, RefundState, ReviewItem, ReviewState
+from bcpoll.core.decode import Head, decode_head, decode_refund, order_id_of, refund_ids_of
 from bcpoll.core.money import ZERO, round_money
-from bcpoll.core.order import Json, Order, Refund
+from bcpoll.core.order import Json, Order, Refund, fingerprint
 from bcpoll.core.plan import sale_id
 from bcpoll.core.reconcile import Case, Compared, Figures, compare
 from bcpoll.core.refunds import with_refunds
 from bcpoll.core.rejected import Rejected
 from bcpoll.core.sale import Desired
-from bcpoll.core.shop import Policy, PosSale, Refunds, Shop
+from bcpoll.core.shop import PosSale, Refunds
 from bcpoll.core.sold import Sold, named_order, sold
-from bcpoll.core.translate import is_wanted, not_wanted, product_codes, translate
-from bcpoll.decide import fingerprint, with_lines
-from bcpoll.ports import OrderSource, PointOfSale
-from bcpoll.spool import Spool
+from bcpoll.core.translate import checked_parts, is_wanted, not_wanted, product_codes, translate
+from bcpoll.lines import whole_order
+from bcpoll.monitoring.spool import Spool
+from bcpoll.shell import Shell
 from bcpoll.transactions import TransactionReader
 
 # How long an order may wait for a pass before that is a difference.
@@ -67,21 +66,13 @@ class _Read:
 class Reconciler:
     """Compares a window of orders; also a single one, for who asks about it."""
 
-    def __init__(
-        self,
-        *,
-        source: OrderSource,
-        pos: PointOfSale,
-        checkpoint: Checkpoint,
-        shop: Shop,
-        policy: Policy,
-    ) -> None:
-        self._source = source
-        self._pos = pos
-        self._checkpoint = checkpoint
-        self._shop = shop
-        self._policy = policy
-        self._transactions = TransactionReader(source, policy)
+    def __init__(self, shell: Shell) -> None:
+        self._source = shell.source
+        self._pos = shell.pos
+        self._checkpoint = shell.checkpoint
+        self._shop = shell.shop()
+        self._policy = shell.policy
+        self._transactions = TransactionReader(shell.source, shell.policy)
         self._looks_left = _LOOKED_AT_AGAIN
         self._refunds: dict[int, dict[int, Refund]] = {}
         self.before_start = 0
@@ -195,15 +186,15 @@ class Reconciler:
         """What the POS should hold, by the same functions as in a pass; what the order states, and the products."""
         if not is_wanted(head, self._policy):
             return not_wanted(head.id), Figures(), {}
-        whole = raw if lines_are_complete(raw) else with_lines(self._source, raw, head.id)
-        order = whole if isinstance(whole, Rejected) else decode_order(whole, head)
+        order = whole_order(self._source, raw, head)
         if isinstance(order, Rejected):
             return order, Figures(count=1), {}
-        known = self._checkpoint.product_ids(product_codes(order, self._policy))
+        parts = checked_parts(order, self._policy)
+        known = self._checkpoint.product_ids(product_codes(parts, self._policy))
         transactions = self._transactions.of([order]).get(order.id)
         if isinstance(transactions, Rejected):
             return transactions, self._stated(order), known
-        wanted = translate(order, self._shop, self._policy, known, transactions=transactions)
+        wanted = translate(order, self._shop, self._policy, known, transactions=transactions, parts=parts)
         refunds = tuple(self._refunds.get(head.id, {}).values())
         if isinstance(wanted, Desired) and refunds:
             wanted = with_refunds(wanted, order, refunds, shop=self._shop, policy=self._policy, known=known)

@@ -35,6 +35,10 @@ class NotSent(BcpollError):
     exit_code = 69
 
 
+class Unheard(NotSent):
+    """Nobody answered: another message would not be heard either."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """Something to tell, in a line and in full."""
@@ -89,7 +93,7 @@ class Mail:
                     server.login(self.user, self.password)
                 server.send_message(self._message(letter))
         except (OSError, smtplib.SMTPException) as error:
-            raise NotSent(f"{self.host}: {_said(error)}", hint="Look at [alerts] smtp_host and what follows.") from None
+            raise _not_sent(error, f"{self.host}: ", hint="Look at [alerts] smtp_host and what follows.") from None
 
     def _connected(self) -> smtplib.SMTP:
         if self.port == _TLS_PORT:
@@ -156,7 +160,15 @@ def _post(address: str, body: bytes, kind: str) -> None:
         with _OPENER.open(request, timeout=_PATIENCE) as answer:
             answer.read(1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotSent(_said(error), hint="Look at the address in [alerts].") from None
+        raise _not_sent(error, hint="Look at the address in [alerts].") from None
+
+
+def _not_sent(error: Exception, where: str = "", *, hint: str) -> NotSent:
+    """What an error of the connection means: whoever has said something was at least there."""
+    is_answer = isinstance(error, HTTPError | smtplib.SMTPException)
+    # Also what a mail server that says nothing any more comes to.
+    is_answer = is_answer and not isinstance(error, smtplib.SMTPServerDisconnected)
+    return (NotSent if is_answer else Unheard)(f"{where}{_said(error)}", hint=hint)
 
 
 def _said(error: Exception) -> str:
