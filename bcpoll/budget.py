@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, repeat
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,20 @@ class Budget(ABC):
 
     def reserve(self, percent: int) -> None:  # noqa: B027 - not every side's limit is ours to share out
         """Leave so much of the limit to another process of ours from now on: of several, the one that can wait."""
+
+    def room(self, within: float) -> float:
+        """How many requests may be sent within so many seconds, by what is known."""
+        return math.inf
+
+    def pause(self, least: int, within: float) -> float:
+        """Seconds until so many requests, or all that the limit allows, may be sent within so many seconds."""
+        return 0.0
+
+    def await_room(self, least: int, within: float) -> None:
+        """Sleep for the length of that pause."""
+        if pause := self.pause(least, within):
+            log.debug("rate budget: letting others have their turn for %.1f s", pause)
+            self._clock.sleep(pause + self._TICK)
 
     def snapshot(self) -> BudgetView:
         """The budget as it stands now, for people."""
@@ -238,6 +252,44 @@ class WindowBudget(Budget):
         """Leave so much of the limit to another process of ours from now on, and a hundredth at least."""
         with self._changed:
             self._reserved = max(percent, self._LEAST_RESERVED)
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody send for so long. A limit that was reached tells no more than that; by then it has room again."""
+        super().hold(seconds)
+        with self._changed:
+            self._counted_at = min(self._counted_at, self._held_until - self._window)
+            self._others_until = min(self._others_until, self._held_until)
+
+    def room(self, within: float) -> float:
+        """How many requests may be sent within so many seconds, by what is known of our own and of others'."""
+        with self._changed:
+            then = self._clock.monotonic() + within
+            if self._limit is None:
+                return math.inf
+            if then < self._held_until:
+                return 0.0
+            counted = sum(until > then for until in self._counted_until(self._others_until))
+            return max(self._shares(self._limit)[1] - self._in_flight - counted, 0)
+
+    def pause(self, least: int, within: float) -> float:
+        """Seconds until so many requests, or all that the limit allows, may be sent within so many seconds."""
+        with self._changed:
+            now = self._clock.monotonic()
+            if self._limit is None:
+                return 0.0
+            allowed, others_until = self._shares(self._limit)[1], self._others_until
+            if self._others[1] > allowed / 2:
+                # Most of it is free again before it would have to be: worth a request to ask.
+                others_until = min(others_until, self._counted_at + self._window * self._ASK_EVERY + within)
+            counted = sorted(self._counted_until(others_until))
+            too_many = self._in_flight + len(counted) - max(allowed - least, 0)
+            expires = counted[min(too_many, len(counted)) - 1] if too_many > 0 and counted else now
+            return max(max(expires, self._held_until) - within - now, 0.0)
+
+    def _counted_until(self, others_until: float) -> Iterator[float]:
+        """Until when each request counts that is not in flight, those of others included."""
+        yield from self._until
+        yield from repeat(others_until, self._others[1])
 
     def _room(self, now: float) -> float:
         self._forget(now)

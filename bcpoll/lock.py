@@ -1,7 +1,7 @@
 """Locks between processes: one run at a time per checkpoint, and one process at a time that renews the POS's tokens.
 
-A backfill takes hours, so it holds the run lock for a page at a time, and any other run waits for the end of that page
-instead of leaving off. Who waits stands at a turnstile, so that the backfill does not slip past into its next page.
+A backfill takes hours, so it holds the run lock for a turn at a time, and any other run waits for the end of that turn
+instead of leaving off. Who waits stands at a turnstile, so that the backfill does not slip past into its next turn.
 
 Kernel locks on files beside what they guard, so that each ends with the process that holds it, however that ends. The
 files themselves stay: deleting one would let two processes hold locks on two files of the same name.
@@ -63,7 +63,7 @@ def lock_path(checkpoint: Path) -> Path:
 
 @contextmanager
 def run_lock(checkpoint: Path, *, command: str, now: datetime, clock: Clock = SYSTEM_CLOCK) -> Iterator[None]:
-    """Hold the lock of a checkpoint for the length of the block; after the page that a backfill is at, if one is.
+    """Hold the lock of a checkpoint for the length of the block; after the turn that a backfill has, if it has one.
 
     Raises LockHeld at once if another process has it, CheckpointError if the lock file cannot be used.
     """
@@ -88,7 +88,7 @@ def backfill_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[
 
 @contextmanager
 def backfill_turn(checkpoint: Path, *, command: str, now: datetime, clock: Clock) -> Iterator[None]:
-    """Hold the lock of a checkpoint for a page of a backfill: once no run has it, and none waits for it."""
+    """Hold the lock of a checkpoint for a turn of a backfill: once no run has it, and none waits for it."""
     path, turnstile = lock_path(checkpoint), lock_path(_beside(checkpoint, _TURNSTILE))
     with _opened(path) as handle:
         while not _passed(handle, path, turnstile):
@@ -104,7 +104,7 @@ def _passed(handle: int, path: Path, turnstile: Path) -> bool:
 
 
 def _awaited(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
-    """Wait for the end of a backfill's page, and give whether the lock is ours now; False where no backfill is at it.
+    """Wait for the end of a backfill's turn, and give whether the lock is ours now; False where no backfill has one.
 
     One run waits at a time: what a second one would do, the first does.
     """
@@ -118,7 +118,7 @@ def _awaited(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
         else:
             return False
         if _is_held(backfill):
-            log.info("a backfill is at a page: waiting for its end")
+            log.info("a backfill has its turn: waiting for its end")
         while _is_held(backfill):
             if _taken(handle, path):
                 return True

@@ -6,15 +6,14 @@ of whatever kind, goes on. That each adjustment is carried out once is `stock`'s
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from bcpoll.checkpoint import Checkpoint, StockOwed
+from bcpoll.checkpoint import StockOwed
 from bcpoll.core.order import Json
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.ports import PointOfSale
 from bcpoll.resolve import read_product_feed
+from bcpoll.shell import Shell
 from bcpoll.stock import Adjuster, StockReason
 
 log = logging.getLogger(__name__)
@@ -44,12 +43,13 @@ class PutBack:
 class StockReturner:
     """Settles what is owed to the stock."""
 
-    def __init__(self, *, pos: PointOfSale, checkpoint: Checkpoint, clock: Callable[[], datetime], run_id: int) -> None:
-        self._pos = pos
-        self._checkpoint = checkpoint
-        self._adjuster = Adjuster(pos=pos, checkpoint=checkpoint, clock=clock, run_id=run_id)
+    def __init__(self, shell: Shell, *, run_id: int) -> None:
+        self._pos = shell.pos
+        self._checkpoint = shell.checkpoint
+        self._adjuster = Adjuster(shell, run_id=run_id)
         self._units = 0
         self._rejected: list[Rejected] = []
+        self._uncounted: Sequence[StockOwed] = ()
 
     def settle(self) -> PutBack:
         """Adjust the stock by what is owed; where an outcome is unclear, the next run goes on."""
@@ -65,10 +65,16 @@ class StockReturner:
         while owed := self._checkpoint.stock_owed(_AT_ONCE):
             at_outlet = [one for one in owed if one.outlet_id == owed[0].outlet_id]
             counted = self._checkpoint.stock_tracked({one.product_id for one in at_outlet})
-            self._checkpoint.owe_stock(_cancelled(one for one in at_outlet if one.product_id not in counted))
+            self._uncounted = [one for one in at_outlet if one.product_id not in counted]
             if wanted := [one for one in at_outlet if one.product_id in counted]:
                 return wanted
+            self._forget_uncounted()
         return ()
+
+    def _forget_uncounted(self) -> None:
+        """Note that nothing is owed of what is not counted; with an adjustment, in the transaction that begins it."""
+        self._checkpoint.owe_stock(_cancelled(self._uncounted))
+        self._uncounted = ()
 
     def _adjust(self, owed: Sequence[StockOwed], *, again: bool = False) -> bool:
         """Adjust the stock by what is owed, and give whether all of that is clear now.
@@ -79,7 +85,10 @@ class StockReturner:
         if items is None:
             return False
         result, left = self._adjuster.adjust(
-            items, target=_TARGET, settled=lambda left: self._checkpoint.owe_stock(put_back(items, left))
+            items,
+            target=_TARGET,
+            begun=self._forget_uncounted,
+            settled=lambda left: self._checkpoint.owe_stock(put_back(items, left)),
         )
         if result.is_done:
             self._units += sum(abs(one.units) for one in put_back(items, left))

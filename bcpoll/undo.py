@@ -10,10 +10,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bcpoll.apply import STOPPED, applied_memory, owed_memory
 from bcpoll.backfill import KIND, Turns, end_run, outcome_of
 from bcpoll.checkpoint import (
     UNDONE,
@@ -31,16 +31,17 @@ from bcpoll.checkpoint import (
 from bcpoll.core.money import ZERO
 from bcpoll.core.order import Json
 from bcpoll.core.sale import AppliedState
-from bcpoll.core.times import iso
-from bcpoll.errors import BcpollError
-from bcpoll.logs import of_run
+from bcpoll.errors import STOPPED, BcpollError, RetryLater, Unreachable
+from bcpoll.logs import about_order, of_run
+from bcpoll.memory import applied_memory, order_memory, owed_memory
+from bcpoll.portion import Portion
 from bcpoll.putback import StockReturner
 from bcpoll.recover import recover
 from bcpoll.resolve import PRODUCT_FEED
 from bcpoll.send import NOT_SENT, Result, void_sale
 from bcpoll.shell import Shell
 
-# As many orders as a page of the list holds: a turn takes about as long.
+# So many orders are read at once to add them up.
 _PAGE = 250
 
 _LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
@@ -108,18 +109,21 @@ def to_undo(shell: Shell) -> ToUndo:
 
 
 def run_undo(turns: Turns, limit: int | None = None, tell: Callable[[Undone], None] = lambda undone: None) -> Undone:
-    """Take back what backfills brought over, at most so many orders; `tell` is called after each page.
+    """Take back what backfills brought over, at most so many orders; `tell` is called at first and after each turn.
 
     Raises what stopped it; what was done until then is done, and the next time goes on.
     """
     undone = Undone(refused=[])
     with turns() as shell:
         run_id, workers = shell.checkpoint.begin_run(KIND, shell.clock()), shell.workers
+    tell(undone)
     try:
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool, of_run(str(run_id)):
             for _ in _all_pages(turns, run_id, pool, limit, undone):
                 tell(undone)
     except BcpollError as error:
+        if isinstance(error, RetryLater) and not isinstance(error, Unreachable):
+            _leave_in_order(turns, run_id)
         end_run(turns, run_id, outcome_of(error), undone.counts, error.message)
         raise
     end_run(turns, run_id, RunOutcome.DONE, undone.counts)
@@ -127,12 +131,27 @@ def run_undo(turns: Turns, limit: int | None = None, tell: Callable[[Undone], No
 
 
 def _all_pages(turns: Turns, run_id: int, pool: Executor, limit: int | None, undone: Undone) -> Iterator[None]:
-    last: int | None = 0
-    while last is not None and (limit is None or undone.orders < limit):
-        count = _PAGE if limit is None else min(_PAGE, limit - undone.orders)
+    last, portion = 0, Portion()
+    while limit is None or undone.orders < limit:
         with turns() as shell:
-            last = _Page(shell, run_id, pool, undone).undo(last, count)
+            count = portion.orders(shell)
+            most = count if limit is None else min(count, limit - undone.orders)
+            page = _Page(shell, run_id, pool, undone)
+            found = page.next_orders(last, most)
+            if count:
+                with portion.learning(shell, len(found)):
+                    page.undo(found)
+        last = max([last, *(row.order_id for row in found)])
         yield
+        if count and len(found) < most:
+            return
+        portion.await_room(shell)
+
+
+def _leave_in_order(turns: Turns, run_id: int) -> None:
+    """After a polite stop, settle what is owed to the stock; where that fails, the next run sees to it."""
+    with suppress(BcpollError), turns() as shell:
+        StockReturner(shell, run_id=run_id).settle()
 
 
 class _Page:
@@ -145,20 +164,22 @@ class _Page:
         self._pool = pool
         self._undone = undone
 
-    def undo(self, after: int, count: int) -> int | None:
-        """Take back the next orders and give the last one's id; None where there are no more."""
-        shell = self._shell
-        if shell.stop.is_set():
+    def next_orders(self, after: int, count: int) -> Sequence[BackfilledOrder]:
+        """The next orders to take back, at most so many; none where there are no more, or no room."""
+        if self._shell.stop.is_set():
             raise STOPPED
-        recover(shell.pos, self._checkpoint, now=shell.clock(), run_id=self._run_id)
-        rows = self._checkpoint.backfilled_after(after, count)
+        recover(self._shell, run_id=self._run_id)
+        return self._checkpoint.backfilled_after(after, count)
+
+    def undo(self, rows: Sequence[BackfilledOrder]) -> None:
+        """Take these orders back, and leave the stock as it should be."""
+        shell = self._shell
         if rows:
             jobs = list(self._jobs(rows))
             self._intend(jobs)
             halt = threading.Event()
             self._close(rows, jobs, list(self._pool.map(lambda job: _carried_out(shell, job, halt), jobs)))
-        StockReturner(pos=shell.pos, checkpoint=self._checkpoint, clock=shell.clock, run_id=self._run_id).settle()
-        return rows[-1].order_id if rows else None
+        StockReturner(shell, run_id=self._run_id).settle()
 
     def _jobs(self, rows: Sequence[BackfilledOrder]) -> Iterator[_Job]:
         ids = [row.order_id for row in rows]
@@ -260,7 +281,8 @@ def _carried_out(shell: Shell, job: _Job, halt: threading.Event) -> _Carried:
             results.append(NOT_SENT)
             continue
         try:
-            results.append(void_sale(shell.pos, void.sale_id))
+            with about_order(job.row.order_id):
+                results.append(void_sale(shell.pos, void.sale_id))
         except BcpollError as error:
             halt.set()
             return _Carried(results=tuple(results), is_finished=False, error=error)
@@ -283,7 +305,7 @@ def _key(void: _Void) -> str:
 def _memory(row: LedgerRow, void: _Void) -> Json:
     """What a later run needs to finish the books if this one does not come back (`recover`)."""
     return {
-        "order": {"status_id": row.status_id, "modified_at": iso(row.modified_at)},
+        "order": order_memory(row.status_id, row.modified_at),
         "applied": applied_memory(replace(row.applied, state=AppliedState.VOIDED)),
         "undo": {"refund_id": void.refund_id, "owed": owed_memory(void.owed)},
     }

@@ -1,7 +1,8 @@
 """A history of 5,000 orders brought over by a program that is killed a hundred times while requests keep failing.
 
 One seed decides the orders, the moments of death and the faults. What POS, stock and ledger hold in the end is what
-they hold after a run that nothing disturbed; and the same for a program that is killed while it takes all of it back.
+they hold after a run that nothing disturbed; and the same for a program that is killed while it takes all of it back,
+for one that works beside a poller on a living shop or after months of its passes, and for windows that overlap.
 """
 
 from collections.abc import Callable, Mapping
@@ -147,13 +148,7 @@ def test_killed_a_hundred_times_it_leaves_what_an_undisturbed_run_leaves(past: W
     deaths = lives(shop, random, lambda: shop.backfill().is_complete)
 
     assert deaths >= KILLS
-    ours, theirs = end_of(settled(shop)), end_of(settled(calm))
-    assert (ours.owed, ours.review) == ((), ())
-    assert ours.pos == theirs.pos
-    assert ours.ledger == theirs.ledger
-    assert ours.refunds == theirs.refunds
-    # Bowls began with what the store had left, which knows nothing of those that came back.
-    assert [found for found in shop.lives() if not found.startswith("BOWL")] == []
+    assert_same(settled(shop), settled(calm))
 
 
 def test_killed_while_it_takes_all_of_it_back_it_voids_every_sale_and_leaves_the_stock(past: World) -> None:
@@ -170,42 +165,121 @@ def test_killed_while_it_takes_all_of_it_back_it_voids_every_sale_and_leaves_the
     assert stock(shop) | {"BOWL": 0} == before | {"BOWL": 0}
 
 
-def test_beside_a_poller_on_a_living_shop_both_bring_over_what_is_theirs() -> None:
+Step = Callable[[Shop], object]
+
+
+def test_beside_a_poller_on_a_living_shop_it_leaves_what_it_leaves_before_all_of_that() -> None:
     random = Random(6666)
-    shop = Shop(world=history(1_000, random), workers=4, page_size=50)
-    shop.pass_()
+    before = history(1_000, random)
+    shop = Shop(world=copied(before), workers=4, page_size=50)
+    steps: list[Step] = []
     recent: list[int] = []
 
+    def does(step: Step) -> object:
+        steps.append(step)
+        return step(shop)
+
     def between() -> None:
-        """Five minutes of the shop's life, and the pass at their end."""
-        shop.time.forward(minutes=1)
-        recent.append(shop.order(random.choice(("MUG", "POT", "PAN")), random.randint(1, 3), shopper=ADA))
+        """Some minutes of the shop's life, and the pass at their end."""
+        sku, count = random.choice(("MUG", "POT", "PAN")), random.randint(1, 3)
+        does(lambda shop: shop.time.forward(minutes=1))
+        recent.append(does(lambda shop: shop.order(sku, count, shopper=ADA)))
         one = random.choice(recent)
         if shop.store.orders[one].status == OrderStatus.AWAITING_FULFILLMENT:
-            happening = random.choice((shop.store.ship, shop.store.cancel, lambda order_id: give_back(shop, order_id)))
-            shop.happens(happening, one)
+            does(happening(random, one, EVENTS))
         brought = [
             row.order_id for row in shop.checkpoint.backfilled_after(0, 1_000) if shop.row(row.order_id).applied.total
         ]
-        if brought:
-            order_id = random.choice(brought)
-            if shop.store.orders[order_id].status == OrderStatus.COMPLETED and not refunds_of(shop, order_id):
-                shop.happens(random.choice((shop.store.cancel, lambda order_id: give_back(shop, order_id))), order_id)
-        shop.time.forward(minutes=5)
-        shop.pass_()
+        order_id = random.choice(brought) if brought else 0
+        if order_id and is_done(shop, order_id):
+            does(happening(random, order_id, ("cancel", "give back")))
+        does(lambda shop: shop.time.forward(minutes=5))
+        does(lambda shop: shop.pass_())
 
+    does(lambda shop: shop.pass_())
     report = shop.backfill(between=between)
-    shop.later(3)
 
     assert report.is_complete
     assert len(recent) > 20
+    calm = Shop(world=copied(before), workers=4, page_size=50)
+    steps[0](calm)
+    calm.backfill()
+    for step in steps[1:]:
+        step(calm)
+    assert_same(settled(shop), settled(calm))
+
+
+def test_after_months_of_passes_it_leaves_what_it_would_have_left_before_them() -> None:
+    before = history(500, Random(7))
+    calm, shop = (Shop(world=copied(before), workers=4) for _ in range(2))
+    calm.pass_()
+    calm.backfill()
+
+    for one in (calm, shop):
+        live(one, Random(77), days=75)
+    written = sum(sale["state"] == "closed" for sale in shop.world.pos.sales)
+    report = shop.backfill()
+
+    assert written > 100
+    assert report.counts["created"] > 400
+    assert_same(settled(shop), settled(calm))
+
+
+def test_windows_that_overlap_and_come_twice_leave_what_one_over_all_leaves() -> None:
+    before = history(500, Random(8))
+    calm, shop = (Shop(world=copied(before), workers=4) for _ in range(2))
+    first, late, early = (NOW - timedelta(days=days) for days in (365, 345, 350))
+    calm.backfill()
+
+    for window in ({"until": late}, {"since": early}, {"until": late}, {"since": first, "until": late}, {}):
+        report = shop.backfill(**window)
+
+    assert (report.counts["created"], shop.writes()) == (0, [])
+    assert_same(settled(shop), settled(calm))
+
+
+EVENTS = ("ship", "cancel", "give back")
+
+
+def live(shop: Shop, random: Random, *, days: int) -> None:
+    """Days on which some order, and something happens to what they ordered; each with a pass at its end."""
+    recent: list[int] = []
+    for _ in range(days):
+        shop.time.forward(hours=23)
+        for _ in range(random.randint(1, 4)):
+            recent.append(
+                shop.order(random.choice(SKUS[:3]), random.randint(1, 3), shopper=random.choice((ADA, GUEST)))
+            )
+        one = random.choice(recent)
+        if shop.store.orders[one].status == OrderStatus.AWAITING_FULFILLMENT:
+            happening(random, one, EVENTS)(shop)
+        shop.pass_()
+
+
+def happening(random: Random, order_id: int, events: tuple[str, ...]) -> Step:
+    """Something that happens to an order."""
+    match random.choice(events):
+        case "ship":
+            return lambda shop: shop.happens(shop.store.ship, order_id)
+        case "cancel":
+            return lambda shop: shop.happens(shop.store.cancel, order_id)
+        case _:
+            return lambda shop: shop.refund(order_id, Refund(lines={0: 1}))
+
+
+def is_done(shop: Shop, order_id: int) -> bool:
+    """Whether an order is through and nothing of it was given back."""
+    is_refunded = any(row["order_id"] == order_id for row in shop.store.refunds)
+    return shop.store.orders[order_id].status == OrderStatus.COMPLETED and not is_refunded
+
+
+def assert_same(shop: Shop, calm: Shop) -> None:
+    """The POS with its stock, the ledger, the refunds and the review are the same, and what the store demands."""
+    ours, theirs = end_of(shop), end_of(calm)
+    assert ours.pos.stock == theirs.pos.stock
+    assert ours.pos == theirs.pos
+    assert ours.ledger == theirs.ledger
+    assert (ours.refunds, ours.review, ours.owed) == (theirs.refunds, theirs.review, ())
     assert shop.review() == []
+    # Bowls began with what the store had left, which knows nothing of those that came back.
     assert [found for found in shop.lives() if not found.startswith("BOWL")] == []
-
-
-def give_back(shop: Shop, order_id: int) -> None:
-    shop.refund(order_id, Refund(lines={0: 1}))
-
-
-def refunds_of(shop: Shop, order_id: int) -> list[Any]:
-    return [row for row in shop.store.refunds if row["order_id"] == order_id]

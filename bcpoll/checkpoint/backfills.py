@@ -53,6 +53,16 @@ class Backfills(CheckpointFile):
         """Move the position of a backfill forward. One further back leaves it where it is."""
         self._write("UPDATE backfills SET position = ? WHERE id = ? AND position < ?", position, backfill_id, position)
 
+    def brought_over_up_to(self, backfill: Backfill) -> int:
+        """How many orders of a backfill's window the ledger holds up to its position."""
+        counted = self._read(
+            lambda row: int(row["orders"]),
+            "SELECT count(*) AS orders FROM ledger WHERE order_id <= ? AND (? IS NULL OR placed_at >= ?)",
+            backfill.position,
+            *[optional_time_text(backfill.since)] * 2,
+        )
+        return counted[0]
+
     def end_backfill(self, backfill_id: int, now: datetime) -> None:
         """Note that a backfill has seen all of its window: one of the same window then begins anew."""
         self._write("UPDATE backfills SET ended_at = ? WHERE id = ?", time_text(now), backfill_id)

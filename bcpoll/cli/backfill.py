@@ -1,8 +1,10 @@
 """`bcpoll backfill`: the shop's history, counted and shown first, then brought over once somebody has said yes."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,12 @@ import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
 from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
+from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
     from bcpoll.backfill import Effect, Forecast, Report, Scope
     from bcpoll.cli.wiring import Relay
+    from bcpoll.errors import RetryLater
     from bcpoll.undo import ToUndo, Undone
 
 _SET_ASIDE = 3
@@ -29,6 +33,7 @@ bcpoll backfill brings the orders from before the first run into the POS. Nothin
 Today's stock stays as it is unless you say --move-stock. The passes of bcpoll run may go on meanwhile."""
 
 _GO_ON = "What is done is done. To go on where it was, give the same command again."
+_NOTHING_DONE = "Nothing was done."
 
 
 # Where it is kept that nobody wants to know how far it has got.
@@ -116,8 +121,7 @@ def _scope(relay: "Relay", since: date | None, until: date | None, limit: int | 
 
 
 def _backfill(options: Options, relay: "Relay", scope: "Scope", *, dry_run: bool, yes: bool) -> int:
-    from bcpoll.backfill import forecast, run_backfill
-    from bcpoll.errors import RetryLater
+    from bcpoll.backfill import forecast
 
     with relay.turn() as shell:
         expected = forecast(shell, scope)
@@ -131,38 +135,101 @@ def _backfill(options: Options, relay: "Relay", scope: "Scope", *, dry_run: bool
             _show_effect(effect, scope)
         if dry_run:
             return _SET_ASIDE if effect.set_aside else 0
-        _confirm("Bring them over?")
+        if effect.is_nothing:
+            say("There is nothing to bring over.")
+            return 0
+        _confirm("Bring them over?", relay)
+    return _brought_over(options, relay, scope, expected.orders)
+
+
+def _brought_over(options: Options, relay: "Relay", scope: "Scope", orders: int) -> int:
+    from bcpoll.backfill import Report, run_backfill
+    from bcpoll.errors import RetryLater
+
+    report = Report(counts=Counter(), total=orders)
     try:
-        with _progress(relay, expected.orders) as tell:
+        with _progress(relay, "Bringing over", orders) as count:
+
+            def tell(so_far: Report) -> None:
+                nonlocal report
+                report = so_far
+                words = f"{so_far.counts['created']:,} sales, {so_far.set_aside:,} set aside"
+                count(so_far.counts["looked_at"], so_far.before, words)
+
             report = run_backfill(relay.turn, scope, tell)
-    except RetryLater:
-        click.echo(_GO_ON, err=True)
-        raise
+    except RetryLater as error:
+        return _tell_stopped(options, error, _report_json(report, relay))
     if options.as_json:
-        counts = {name: count for name, count in report.counts.items() if count}
-        print_json({"complete": report.is_complete, "counts": counts, "requests": dict(relay.requests)})
+        print_json(_report_json(report, relay))
     else:
-        click.echo(_summary(report, relay))
+        say(_summary(report, relay))
         if not report.is_complete:
-            click.echo("The limit is reached. To go on behind it, give the same command again.")
+            say("The limit is reached. To go on behind it, give the same command again.")
     return _SET_ASIDE if report.set_aside else 0
 
 
 def _foreseen(relay: "Relay", scope: "Scope", orders: int) -> "Effect":
     from bcpoll.backfill import foresee
+    from bcpoll.errors import RetryLater
 
-    with _counting("Looking through the orders", orders) as tell:
-        return foresee(relay.turn, scope, tell)
-
-
-def _confirm(question: str) -> None:
     try:
-        said_yes = click.confirm(question, err=True)
+        with _counting("Looking through the orders", orders) as tell:
+            return foresee(relay.turn, scope, tell)
+    except RetryLater:
+        click.echo(_NOTHING_DONE, err=True)
+        raise
+
+
+def _confirm(question: str, relay: "Relay") -> None:
+    from bcpoll.cli import wiring
+    from bcpoll.errors import RetryLater
+
+    try:
+        with wiring.stopping_at_once(relay.stop) as await_line:
+            said_yes = _says_yes(question, await_line)
     except click.Abort as error:
         raise click.UsageError("Nothing was done, for there is nobody to ask. For scripts: --yes.") from error
+    except RetryLater as error:
+        click.echo(f"\n{_NOTHING_DONE}", err=True)
+        raise click.exceptions.Exit(error.exit_code) from error
     if not said_yes:
-        click.echo("Nothing was done.", err=True)
+        click.echo(_NOTHING_DONE, err=True)
         raise click.exceptions.Exit(0)
+
+
+def _says_yes(question: str, await_line: Callable[[], None]) -> bool:
+    while True:
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        await_line()
+        line = sys.stdin.readline()
+        if not line:
+            raise click.Abort
+        if (word := line.strip().lower()) in _ANSWERS:
+            return _ANSWERS[word]
+        click.echo("Say y or n.", err=True)
+
+
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+
+def _tell_stopped(options: Options, error: "RetryLater", done: dict[str, Any]) -> int:
+    """Say what stopped it and how to go on, with --json beside what was done; the exit code."""
+    click.echo(f"bcpoll: {error.message}", err=True)
+    click.echo(f"{_remedy(error)}{_GO_ON}", err=True)
+    if options.as_json:
+        print_json(done | {"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+    return error.exit_code
+
+
+def _remedy(error: "RetryLater") -> str:
+    from bcpoll.errors import STOPPED
+
+    return f"{error.hint}\n" if error.hint and error is not STOPPED else ""
+
+
+def _report_json(report: "Report", relay: "Relay") -> dict[str, Any]:
+    counts = {name: count for name, count in report.counts.items() if count}
+    return {"complete": report.is_complete, "counts": counts, "requests": dict(relay.requests)}
 
 
 def _show_forecast(expected: "Forecast", scope: "Scope") -> None:
@@ -178,10 +245,15 @@ def _show_forecast(expected: "Forecast", scope: "Scope") -> None:
     render.show_table(f"Orders{since} {window}, by BigCommerce's count", ("status", "orders"), rows, right=("orders",))
     click.echo()
     limit, orders = limit_of(expected.registers), min(expected.orders, scope.limit or expected.orders)
-    click.echo(
-        f"With {expected.registers} registers the POS takes {limit:,} requests in five minutes: {orders:,} orders take"
-        f" about {duration(seconds_for(orders, expected.registers))}."
-    )
+    if orders:
+        say(
+            f"With {_registers(expected.registers)} the POS takes {limit:,} requests in five minutes: {orders:,} orders"
+            f" take about {duration(seconds_for(orders, expected.registers))}."
+        )
+
+
+def _registers(count: int) -> str:
+    return "1 register" if count == 1 else f"{count} registers"
 
 
 def _show_effect(effect: "Effect", scope: "Scope") -> None:
@@ -194,7 +266,7 @@ def _show_effect(effect: "Effect", scope: "Scope") -> None:
         columns = ("year", "sales", "money, less refunds")
         render.show_table("What would be written", columns, rows, right=columns[1:])
     else:
-        click.echo("No sale would be written.")
+        say("No sale would be written.")
     click.echo()
     render.show_table("Besides", ("", ""), _besides(effect, scope))
     if effect.set_aside:
@@ -245,8 +317,10 @@ def _summary(report: "Report", relay: "Relay") -> str:
 
     asked = relay.requests
     known = f", {report.counts['known']:,} were there already" if report.counts["known"] else ""
+    before = f", {report.before:,} in earlier goes" if report.before else ""
     return (
-        f"{report.counts['looked_at']:,} of {report.total:,} orders looked at{known}: {counts_line(report.counts)}"
+        f"{report.counts['looked_at']:,} of {report.total:,} orders looked at{before}{known}:"
+        f" {counts_line(report.counts)}"
         f" ({asked['bigcommerce']:,} + {asked['pos']:,} requests to BigCommerce and the POS)"
     )
 
@@ -279,68 +353,119 @@ def duration(seconds: float) -> str:
 
 # --- progress --------------------------------------------------------------------------------------------------------
 
-# How often a line is printed where there is no terminal.
+# How often a line is printed where there is no terminal, and how often the bar is drawn where there is one.
 _EVERY = 30.0
+_A_SECOND = 4
+
+# So much of the limit is all of it.
+_FULL = 0.97
+
+# Of fewer orders, how long they took says little about the rest.
+_ENOUGH = 50
+
+
+@dataclass
+class _Meter:
+    """How fast it goes and how long it takes: told in turns, and read whenever the bar is drawn."""
+
+    relay: "Relay"
+    total: int
+    done: int = 0
+    """In this go."""
+    words: str = ""
+    left: float = 0.0
+    """Seconds it still took when that was told."""
+    told_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.begun_at, self.sent_before = _monotonic(), self.relay.requests["pos"]
+
+    def said(self) -> str:
+        """What is told beside the bar."""
+        return ", ".join(filter(None, (self.words, self._rate(), self._left())))
+
+    def _rate(self) -> str:
+        budget = self.relay.pos_client.budget
+        if budget.limit is None or budget.left is None:
+            passed = max(_monotonic() - self.begun_at, 1.0)
+            return f"{(self.relay.requests['pos'] - self.sent_before) / passed * 60:,.0f} requests a minute"
+        allowed, used = (count / budget.window * 60 for count in (budget.limit, budget.limit - budget.left))
+        waits = "waiting at the POS's limit: " if used >= allowed * _FULL else ""
+        return f"{waits}{used:,.0f} of {allowed:,.0f} requests a minute"
+
+    def _left(self) -> str:
+        passed = _monotonic() - self.told_at
+        return f"{duration(max(self.left - passed, 0))} left" if self.done >= _ENOUGH else ""
+
+    def tell(self, done: int, before: int, words: str) -> None:
+        """Take in how many are done, and reckon: it goes on as so far, or as slowly as the limit makes it."""
+        self.done, self.words, self.told_at = done, words, _monotonic()
+        each, budget = (self.told_at - self.begun_at) / max(done, 1), self.relay.pos_client.budget
+        if budget.limit is not None:
+            sent = self.relay.requests["pos"] - self.sent_before
+            each = max(each, sent / max(done, 1) * budget.window / budget.limit)
+        self.left = each * max(self.total - before - done, 0)
 
 
 @contextmanager
-def _progress(relay: "Relay", orders: int) -> "Iterator[Callable[[Report], None]]":
-    """Tell how far it has got: a bar on a terminal, else a line now and then, on stderr."""
-    begun_at, sent_before = _monotonic(), relay.requests["pos"]
+def _progress(relay: "Relay", title: str, total: int) -> "Iterator[Callable[[int, int, str], None]]":
+    """Tell how far it has got; called with how many are done in this go, how many before it, and with words."""
+    meter = _Meter(relay, total)
+    with _counting(title, total, meter.said) as count:
 
-    def said(report: "Report") -> str:
-        passed = max(_monotonic() - begun_at, 1e-9)
-        per_minute = (relay.requests["pos"] - sent_before) / passed * 60
-        limit = relay.pos_client.budget.limit
-        allowed = f" of {limit / _WINDOW * 60:,.0f}" if limit else ""
-        return (
-            f"{report.counts['created']:,} sales, {report.set_aside:,} set aside,"
-            f" {per_minute:,.0f}{allowed} requests a minute"
-        )
+        def tell(done: int, before: int, words: str) -> None:
+            meter.tell(done, before, words)
+            count(before + done)
 
-    with _counting("Bringing over", orders) as count:
-        yield lambda report: count(report.counts["looked_at"], said(report))
+        yield tell
 
 
 @contextmanager
-def _counting(title: str, total: int) -> Iterator[Callable[..., None]]:
-    """A bar on a terminal, else a line now and then; called with how many are done, and with words beside that."""
+def _counting(title: str, total: int, said: Callable[[], str] = lambda: "") -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, else a line now and then, on stderr; called with how many are done."""
     if click.get_current_context().meta.get(_QUIET):
-        yield lambda _done, _said="": None
+        yield lambda _done: None
         return
     if sys.stderr.isatty():
-        with _bar(title, total) as tell:
+        with _bar(title, total, said) as tell:
             yield tell
         return
     last = _monotonic()
 
-    def tell_in_lines(done: int, said: str = "") -> None:
+    def tell_in_lines(done: int) -> None:
         nonlocal last
         if _monotonic() - last >= _EVERY:
-            last = _monotonic()
-            click.echo(f"{title}: {done:,} of {total:,} orders{', ' if said else ''}{said}", err=True)
+            last, beside = _monotonic(), said()
+            click.echo(f"{title}: {done:,} of {total:,} orders{', ' if beside else ''}{beside}", err=True)
 
     yield tell_in_lines
 
 
 @contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[..., None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _bar(title: str, total: int, said: Callable[[], str]) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console, RenderableType
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
     from bcpoll.logs import written_to
 
-    columns = (
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[said]}"),
-        TimeRemainingColumn(),
-    )
+    class Told(Progress):
+        """The bar, and what is told beside it on a line of its own: together they are too wide for most terminals."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield from super().get_renderables()
+            if beside := said():
+                yield Text(beside)
+
+    columns = (TextColumn(title), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
     # While the bar is there it stands in for sys.stderr, so that lines of the log come to stand above it.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress, written_to(sys.stderr):
-        task = progress.add_task(title, total=total, said="")
-        yield lambda done, said="": progress.update(task, completed=done, said=said)
+    with (
+        Told(*columns, console=console, transient=True, expand=True, refresh_per_second=_A_SECOND) as progress,
+        written_to(sys.stderr),
+    ):
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def _monotonic() -> float:
@@ -354,37 +479,46 @@ def _monotonic() -> float:
 
 def _undo(options: Options, relay: "Relay", limit: int | None, *, dry_run: bool, yes: bool) -> int:
     from bcpoll.errors import RetryLater
-    from bcpoll.undo import run_undo, to_undo
+    from bcpoll.undo import Undone, run_undo, to_undo
 
     with relay.turn() as shell:
         found = to_undo(shell)
         registers = len(shell.pos.registers())
     if not options.as_json:
-        _show_undo(found, registers)
+        _show_undo(found, registers, limit)
     elif dry_run:
         print_json({"orders": found.orders, "sales": found.sales, "refunds": found.refunds, "money": str(found.money)})
-    if dry_run or not found.orders:
+    undone = Undone(refused=[])
+    if dry_run:
         return 0
+    if not found.orders:
+        return _tell_undone(options, relay, undone)
     if not yes:
-        _confirm("Void them?")
+        _confirm("Void them?", relay)
     try:
-        with _counting("Voiding", found.orders) as tell:
-            undone = run_undo(relay.turn, limit, lambda so_far: tell(so_far.orders))
-    except RetryLater:
-        click.echo(_GO_ON, err=True)
-        raise
+        with _progress(relay, "Voiding", min(found.orders, limit or found.orders)) as count:
+
+            def tell(so_far: Undone) -> None:
+                nonlocal undone
+                undone = so_far
+                count(so_far.orders, 0, f"{so_far.voided:,} sales voided")
+
+            undone = run_undo(relay.turn, limit, tell)
+    except RetryLater as error:
+        return _tell_stopped(options, error, _undone_json(undone, relay))
     return _tell_undone(options, relay, undone)
 
 
-def _show_undo(found: "ToUndo", registers: int) -> None:
+def _show_undo(found: "ToUndo", registers: int, limit: int | None) -> None:
     if not found.orders:
-        click.echo("No order was brought over by a backfill.")
         return
-    seconds = seconds_for(_REQUESTS_EACH_UNDO * (found.sales + found.refunds), registers)
-    click.echo(
+    count = found.sales + found.refunds
+    seconds = seconds_for(_REQUESTS_EACH_UNDO * count, registers)
+    which = "all of them" if limit is None or limit >= found.orders else f"those of {limit:,} orders of them"
+    say(
         f"{found.orders:,} orders were brought over. {found.sales:,} sales and {found.refunds:,} refunds of theirs"
-        f" stand in the POS, over {found.money:,}: all of them would be voided, which takes about {duration(seconds)}."
-        " The stock stays as it is, but for what was brought over with --move-stock."
+        f" stand in the POS, over {found.money:,}: {which} would be voided; for all it takes about"
+        f" {duration(seconds)}. The stock stays as it is, but for what was brought over with --move-stock."
     )
 
 
@@ -394,16 +528,20 @@ _REQUESTS_EACH_UNDO = 3
 
 def _tell_undone(options: Options, relay: "Relay", undone: "Undone") -> int:
     if options.as_json:
-        print_json(
-            {
-                "orders": undone.orders,
-                "voided": undone.voided,
-                "refused": [dict(zip(("order", "sale", "detail"), one, strict=True)) for one in undone.refused],
-                "requests": dict(relay.requests),
-            }
-        )
+        print_json(_undone_json(undone, relay))
+    elif not undone.orders:
+        say("No order was brought over by a backfill.")
     else:
-        click.echo(f"{undone.orders:,} orders undone, {undone.voided:,} sales voided.")
+        say(f"{undone.orders:,} orders undone, {undone.voided:,} sales voided.")
         for order_id, sale_id, detail in undone.refused:
-            click.echo(f"Void by hand: order {order_id}, sale {sale_id} ({detail})")
+            say(f"Void by hand: order {order_id}, sale {sale_id} ({detail})")
     return _SET_ASIDE if undone.refused else 0
+
+
+def _undone_json(undone: "Undone", relay: "Relay") -> dict[str, Any]:
+    return {
+        "orders": undone.orders,
+        "voided": undone.voided,
+        "refused": [dict(zip(("order", "sale", "detail"), one, strict=True)) for one in undone.refused],
+        "requests": dict(relay.requests),
+    }

@@ -3,6 +3,7 @@
 The only place where a bound of a window is read: what could be meant in more than one way is refused.
 """
 
+import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 import click
@@ -16,12 +17,44 @@ def bound(_ctx: click.Context, _param: click.Parameter, text: str | None) -> dat
 
     read = (parse_day(text) or parse_time(text)) if text else None
     if text and read is None:
-        raise click.BadParameter(
-            f"{text!r} is neither a day nor a moment. Write 2026-11-30, or date, time and zone: 2026-11-30T12:00:00Z."
-        )
+        what = _unclear(text) or f"{text!r} is neither a day nor a moment."
+        raise click.BadParameter(f"{what} Write 2026-11-30, or date, time and zone: 2026-11-30T12:00:00Z.")
     if read and not is_in_our_time(read):
         raise click.BadParameter(f"{text!r}: there were no orders in the year {read.year}. See whether it is a slip.")
     return read
+
+
+def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    """Read the value of an option as a moment with its zone."""
+    from bcpoll.core.times import parse_day, parse_time
+
+    at = parse_time(text) if text else None
+    if text and at is None:
+        is_day = parse_day(text) is not None
+        what = f"{text!r} is a day, and begins at another moment in each zone." if is_day else _unclear(text)
+        raise click.BadParameter(
+            f"{what or f'{text!r} is not a moment.'} Write date, time and zone: 2026-11-01T00:00:00Z."
+        )
+    if at and not is_in_our_time(at):
+        raise click.BadParameter(f"{text!r}: there were no orders in the year {at.year}. See whether it is a slip.")
+    return at
+
+
+def past_moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
+    """Read the value of an option as a moment that has been; one to come is a slip, and would look like no news."""
+    from bcpoll.cli import wiring
+
+    at = moment(ctx, param, text)
+    if at is not None and at > wiring.now():
+        raise click.BadParameter(f"{text!r} is yet to come. Name a moment that has been.")
+    return at
+
+
+def _unclear(text: str) -> str:
+    """What is wrong with a day that reads otherwise in another country; empty where that is not it."""
+    if re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b.*", text.strip()):
+        return f"{text!r}: in some countries the day stands first, in others the month."
+    return ""
 
 
 def begins(at: date | datetime, zone: tzinfo) -> datetime:

@@ -19,12 +19,11 @@ from bcpoll.cli.playground import settings_text
 from bcpoll.config import policy
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order
-from bcpoll.core.order import Json, Order
+from bcpoll.core.order import Json, Order, fingerprint
 from bcpoll.core.plan import plan
 from bcpoll.core.sale import Applied, Desired, Plan
 from bcpoll.core.shop import KnownProducts, Policy, Shop
-from bcpoll.core.translate import product_codes, translate
-from bcpoll.decide import fingerprint
+from bcpoll.core.translate import checked_parts, product_codes, translate
 from bcpoll.http import read_json, write_json
 from bcpoll.sandbox.server import serve
 from tests.bench.flood import FIRST, flood
@@ -48,7 +47,8 @@ class Mix:
                 self.shop: Shop = connection.shop
                 self.policy: Policy = policy(settings)
                 orders = [decoded(row) for row in self.rows]
-                codes = {code for order in orders for code in product_codes(order, self.policy)}
+                parts = [checked_parts(order, self.policy) for order in orders]
+                codes = {code for one in parts for code in product_codes(one, self.policy)}
                 self.known = _known(connection, codes)
 
 

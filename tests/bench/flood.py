@@ -1,20 +1,26 @@
 """A store with as many orders as are asked for, made while they are read, and a POS that forgets its sales.
 
 `python -m tests.bench.flood ORDERS FILE` serves the two on loopback, writes the settings that point at them, says
-`ready`, and ends when its input does. The orders are those of the demo shop, over and over, one a minute.
+`ready`, tells for each line of its input what was asked of the two since the last one, and ends when the input does.
+The orders are those of the demo shop, over and over, one a minute.
 """
 
+import json
+import re
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import IO
 
 from bcpoll.cli.playground import settings_text
-from bcpoll.sandbox.faults import RequestLog
+from bcpoll.sandbox.faults import Request, RequestLog
 from bcpoll.sandbox.feed import Feed
 from bcpoll.sandbox.limits import Limits
 from bcpoll.sandbox.order_json import StoredOrder
@@ -86,25 +92,66 @@ def _forget_sales(world: World) -> None:
             world.pos.sales = Feed(world.pos.versions)
 
 
+_ID = re.compile(r"[^/]*[0-9][^/]*")
+
+
+@dataclass
+class _Tally:
+    """What was asked of both sides, by method and path, with `*` for each id in it."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    paid: set[str] = field(default_factory=set)
+    """The orders whose transactions were asked for."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, request: Request) -> None:
+        path = request.path.split("/", 4)[-1] if request.side == "store" else request.path.split("/", 3)[-1]
+        with self.lock:
+            self.asked[f"{request.side} {request.method} {_ID.sub('*', path)}"] += 1
+            if path.endswith("/transactions"):
+                self.paid.add(path)
+
+    def told(self) -> str:
+        with self.lock:
+            asked, self.asked = self.asked | {"paid": len(self.paid)}, Counter()
+            self.paid.clear()
+        return json.dumps(asked)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A flood in another process."""
+
+    _ask: IO[str]
+    _answers: IO[str]
+
+    def asked(self) -> Counter[str]:
+        """The requests since this was asked last by kind (`store GET orders`), and the orders `paid` was asked of."""
+        print(file=self._ask, flush=True)
+        return Counter(json.loads(self._answers.readline()))
+
+
 @contextmanager
-def served_elsewhere(count: int, config: Path) -> Iterator[None]:
+def served_elsewhere(count: int, config: Path) -> Iterator[Elsewhere]:
     """Serve a flood from another process, and write the settings that point at it."""
     command = [sys.executable, "-m", "tests.bench.flood", str(count), str(config)]
     with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
-        yield
+        yield Elsewhere(process.stdin, process.stdout)
         process.stdin.close()
 
 
 def _main(count: int, config: Path) -> None:
-    world = flood(count)
+    world, tally = flood(count), _Tally()
+    world.after.append(tally.add)
     with serve(world) as url:
         config.touch(mode=0o600)
         config.write_text(settings_text(url, world))
         print("ready", flush=True)
-        sys.stdin.read()
+        for _ in sys.stdin:
+            print(tally.told(), flush=True)
 
 
 if __name__ == "__main__":

@@ -99,10 +99,10 @@ def _row(number: int, at: datetime) -> LedgerRow:
     )
 
 
-def _measured(command: list[str]) -> tuple[float, float]:
+def _measured(command: list[str], runs: int) -> tuple[float, float]:
     """Seconds of a command by the wall clock and of the processor, both the median of several runs."""
     wall, busy = [], []
-    for _ in range(_RUNS):
+    for _ in range(runs):
         begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, capture_output=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -140,7 +140,7 @@ def _folders(root: Path, text: str) -> Iterator[Path]:
         yield folder
 
 
-def main(count: int) -> None:
+def main(count: int, runs: int = _RUNS) -> None:
     """Compare commands over an empty ledger and over a full one."""
     world = flood(0)
     with TemporaryDirectory() as root, serve(world) as url:
@@ -150,15 +150,15 @@ def main(count: int) -> None:
         grown = ((full / "bcpoll.db").stat().st_size - before) / count
         rows = []
         for words in _COMMANDS:
-            (wall, busy), (wall_full, busy_full) = (_measured(_command(one, words)) for one in (empty, full))
+            (wall, busy), (wall_full, busy_full) = (_measured(_command(one, words), runs) for one in (empty, full))
             judged = verdict(busy_full / busy, TARGET, more_is_better=False) if words == "run-once" else ""
             shown = (f"{wall:.2f}", f"{wall_full:.2f}", f"{busy:.2f}", f"{busy_full:.2f}", f"{busy_full / busy:.2f}")
             rows.append((words, *shown, judged))
         columns = ("command", "empty", "full", "processor, empty", "full", "ratio", "")
-        table(f"Seconds over a ledger of {count:,} orders, median of {_RUNS} runs", columns, rows)
+        table(f"Seconds over a ledger of {count:,} orders, median of {runs} runs", columns, rows)
         judged = verdict(grown, _SIZE_TARGET, more_is_better=False)
-        print(f"\n{grown:,.0f} bytes for an order of at most {_SIZE_TARGET:,}: {judged}")
-        print(f"{filling:.0f} s to fill it, {_read_through(full / 'bcpoll.db'):.1f} s to read it through once a day")
+        table("Size", ("", "bytes", "target", ""), [("an order in the ledger", f"{grown:,.0f}", _SIZE_TARGET, judged)])
+        print(f"\n{filling:.0f} s to fill it, {_read_through(full / 'bcpoll.db'):.1f} s to read it through once a day")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Shop:
         return time.monotonic() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> None:
+def main(runs: int = _RUNS) -> None:
     """Count requests, then take times."""
     world = flood(_KNOWN)
     assert isinstance(world.store, Flood)
@@ -79,10 +79,10 @@ def main() -> None:
             ("nothing new, refunds ignored", *shop.ignoring_refunds().counted(0)),
         ]
         table("Requests of a pass", ("pass", "sales", "BigCommerce", "POS", "POS per order"), rows)
-        wall, busy = (sorted(column) for column in zip(*(shop.timed() for _ in range(_RUNS)), strict=True))
+        wall, busy = (sorted(column) for column in zip(*(shop.timed() for _ in range(runs)), strict=True))
         judged = verdict(statistics.median(wall), TARGET, more_is_better=False)
         table(
-            f"Seconds of a pass that finds nothing, interpreter included, {_RUNS} runs",
+            f"Seconds of a pass that finds nothing, interpreter included, {runs} runs",
             ("", "fastest", "median", "slowest", "target", ""),
             [("wall clock", *_spread(wall), f"{TARGET}", judged), ("processor", *_spread(busy), "", "")],
         )

@@ -1,16 +1,20 @@
 """`bcpoll backfill` from the command line: counted, shown, asked for, done, stopped and taken back."""
 
+import json
+import re
 import signal
 import sys
 from collections.abc import Callable
 from io import StringIO
 
 import pytest
-from program import ADA, LONGEST, Desk, place, small_world, start
-from test_processes import held_at_sale
+from program import ADA, LONGEST, Desk, Said, place, small_world, start
+from terminal import Terminal
+from test_processes import held_at, held_at_sale
 
 from bcpoll.core.status import OrderStatus
 from bcpoll.sandbox.drafts import Draft
+from bcpoll.sandbox.faults import Fault, Request
 from bcpoll.sandbox.world import World
 
 OpenDesk = Callable[[World], Desk]
@@ -101,6 +105,56 @@ def test_with_json_it_gives_the_sums(desk: Desk) -> None:
 
     assert said.json["complete"]
     assert said.json["counts"]["put_back"] == 3
+
+
+def test_json_is_one_object_however_it_ends(desk: Desk, no_waiting: list[float]) -> None:
+    limited = desk.run("--json", "backfill", "--all-orders", "--yes", "--limit", "1")
+    done = desk.run("--json", "backfill", "--all-orders", "--yes")
+    again = desk.run("--json", "backfill", "--all-orders", "--yes")
+    looked = desk.run("--json", "backfill", "--all-orders", "--dry-run")
+    undone = desk.run("--json", "backfill", "--undo", "--yes")
+    none = desk.run("--json", "backfill", "--undo", "--yes")
+    desk.world.faults.on(Fault.ERROR_503, lambda request: request.path.endswith("/v2/orders"), times=100)
+    unreachable = desk.run("--json", "backfill", "--all-orders", "--yes")
+
+    assert (limited.json["complete"], limited.json["counts"]["created"]) == (False, 1)
+    assert (done.json["complete"], done.json["counts"]["created"]) == (True, 2)
+    assert (again.json["complete"], again.json["counts"]["known"]) == (True, 3)
+    assert (looked.json["known"], looked.json["sales"]) == (3, {})
+    assert (undone.json["orders"], none.json["orders"], none.json["refused"]) == (3, 0, [])
+    assert (unreachable.code, unreachable.json["exit_code"], unreachable.json["complete"]) == (69, 69, False)
+
+
+def test_where_nothing_is_left_to_bring_over_it_does_not_ask(desk: Desk) -> None:
+    desk.run("backfill", "--all-orders", "--yes")
+
+    said = desk.run("backfill", "--all-orders")
+
+    assert said.code == 0
+    assert said.out.endswith("There is nothing to bring over.\n")
+    assert "[y/N]" not in said.err
+
+
+def test_going_on_it_tells_what_earlier_goes_did(desk: Desk) -> None:
+    desk.run("backfill", "--all-orders", "--yes", "--limit", "2")
+
+    said = desk.run("backfill", "--all-orders", "--yes")
+
+    assert "1 of 3 orders looked at, 2 in earlier goes: 1 sale written" in said.out
+
+
+@pytest.mark.parametrize("undo", [False, True], ids=["bringing over", "undoing"])
+def test_the_log_lines_of_a_backfill_carry_its_run(desk: Desk, *, undo: bool) -> None:
+    arguments = ("backfill", "--yes", "--undo" if undo else "--all-orders")
+    if undo:
+        desk.run("backfill", "--all-orders", "--yes")
+
+    said = desk.run("-vv", "--log-format", "json", *arguments)
+
+    lines = [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    written = [line for line in lines if re.match(r"(POST|PUT) .*/sales", line["message"])]
+    assert len(written) >= 2
+    assert {line["run"] for line in written} == {"2" if undo else "1"}
 
 
 def test_json_cannot_ask(desk: Desk) -> None:
@@ -194,6 +248,89 @@ def test_asked_to_stop_it_settles_what_is_in_flight_and_says_how_to_go_on(desk: 
     assert stock(desk.world) == before
 
 
+STOPS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+
+
+def is_sale(request: Request) -> bool:
+    return request.method == "POST" and request.path.endswith("/sales")
+
+
+def stopped_at(desk: Desk, wanted: Callable[[Request], bool], number: int, *arguments: str) -> Said:
+    """Ask a backfill to stop while a request of this kind is under way."""
+    with held_at(desk.world, 2, wanted) as held, start("backfill", *arguments, folder=desk.folder) as running:
+        assert held.arrived.wait(LONGEST)
+        running.signal(number)
+        running.says("stopping after what is in flight")
+        held.go_on.set()
+        return running.ends()
+
+
+@pytest.mark.slow
+@STOPS
+def test_asked_to_stop_while_it_looks_through_the_orders_it_has_done_nothing(desk: Desk, number: int) -> None:
+    for _ in range(60):
+        place(desk.world, "MUG", 1, status=OrderStatus.REFUNDED)
+
+    said = stopped_at(desk, lambda request: "refunds" in request.path, number, "--all-orders", "--dry-run")
+
+    assert said.code == 75
+    assert "Nothing was done." in said.err
+    assert sales(desk) == []
+
+
+@pytest.mark.slow
+@STOPS
+@pytest.mark.parametrize("undo", [False, True], ids=["bringing over", "undoing"])
+def test_asked_to_stop_at_the_question_it_does_nothing(desk: Desk, number: int, *, undo: bool) -> None:
+    if undo:
+        desk.run("backfill", "--all-orders", "--yes")
+    before = sales(desk)
+
+    terminal = Terminal(desk.folder, "backfill", "--undo" if undo else "--all-orders")
+    terminal.says("[y/N]")
+    terminal.process.send_signal(number)
+    terminal.says("Nothing was done.")
+
+    assert terminal.ends() == 75
+    assert "Traceback" not in terminal.text
+    assert sales(desk) == before
+
+
+@pytest.mark.slow
+@STOPS
+def test_asked_to_stop_while_it_undoes_it_settles_what_is_in_flight_and_leaves_the_stock(
+    desk: Desk, number: int
+) -> None:
+    for quantity in (1, 2, 3) * 10:
+        place(desk.world, "MUG", quantity)
+    before = stock(desk.world)
+    desk.run("backfill", "--all-orders", "--yes")
+
+    said = stopped_at(desk, lambda request: request.method == "PUT", number, "--undo", "--yes")
+
+    assert said.code == 75
+    assert "give the same command again" in said.err
+    assert stock(desk.world) == before
+    assert 2 <= sales(desk).count("voided") - 1 < 32
+    assert desk.run("backfill", "--undo", "--yes").code == 0
+    assert set(sales(desk)) == {"voided"}
+    assert stock(desk.world) == before
+
+
+@pytest.mark.slow
+def test_stopped_with_json_it_gives_one_object_of_what_is_done(desk: Desk) -> None:
+    for _ in range(60):
+        place(desk.world, "MUG", 1)
+
+    said = stopped_at(desk, is_sale, signal.SIGTERM, "--all-orders", "--yes", "--json")
+    undone = stopped_at(desk, lambda request: request.method == "PUT", signal.SIGTERM, "--undo", "--yes", "--json")
+
+    assert (said.code, said.json["exit_code"], said.json["complete"]) == (75, 75, False)
+    assert said.json["counts"]["created"] == len(sales(desk))
+    assert (undone.code, undone.json["exit_code"]) == (75, 75)
+    assert undone.json["voided"] == sales(desk).count("voided") - 1
+
+
 @pytest.mark.slow
 def test_a_pass_waits_for_the_page_that_a_backfill_is_at_and_then_has_its_turn(desk: Desk) -> None:
     for number in range(300):
@@ -204,7 +341,7 @@ def test_a_pass_waits_for_the_page_that_a_backfill_is_at_and_then_has_its_turn(d
     with held_at_sale(desk.world, 3) as held, start("backfill", "--all-orders", "--yes", folder=folder) as backfill:
         assert held.arrived.wait(LONGEST)
         with start("-v", "run-once", folder=folder) as poller:
-            poller.says("a backfill is at a page: waiting for its end")
+            poller.says("a backfill has its turn: waiting for its end")
             held.go_on.set()
             passed, brought = poller.ends(), backfill.ends()
 

@@ -47,12 +47,16 @@ class Till:
         self.at: list[float] = []
         self.refused = 0
 
-    def count(self, sent: Sent) -> None:
-        self.at.append(self._clockwork.now)
+    def count(self, sent: Sent) -> float:
+        """Answer a request; gives for how long to hold back where it is refused, else 0."""
         standing = self._window.count(self.limit, timedelta(seconds=WINDOW), slides=self._slides)
         assert standing is not None
-        self.refused += standing.left < 0
         sent.headers = pos_headers(standing)
+        if standing.left < 0:
+            self.refused += 1
+            return standing.resets_in.total_seconds() + 1
+        self.at.append(self._clockwork.now)
+        return 0.0
 
     def share_used(self, windows: int) -> float:
         """How much of what was allowed in the first windows came."""
@@ -117,13 +121,17 @@ class Program:
         there, back = self._line.both_ways()
 
         def arrive() -> None:
-            self._till.count(sent)
-            self._clockwork.after(back, answer)
+            held = self._till.count(sent)
+            self._clockwork.after(back, lambda: answer(held))
 
-        def answer() -> None:
+        def answer(held: float) -> None:
             self.in_flight -= 1
-            self.done += 1
             self.budget.answered(sent)
+            if held:
+                self._to_send += 1
+                self.budget.hold(held)
+            else:
+                self.done += 1
             self._send()
             if not self._to_send and not self.in_flight:
                 self._turn_page()

@@ -1,6 +1,8 @@
 """The historical pass: the orders from before the start, each once, and the stock as it was."""
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,6 +11,7 @@ from itertools import count
 import pytest
 from shop import ADA, BASIL, GUEST, NOW, Killed, Shop
 
+from bcpoll import backfill as history
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import AccessRefused, CheckpointError, RetryLater, Unreachable
@@ -272,6 +275,21 @@ class TestStock:
         assert (shop.states(101), shop.stock()) == (["voided"], before + 3)
         assert shop.lives() == []
 
+    def test_a_cancellation_before_it_was_brought_over_is_past_as_well_though_it_came_after_the_start(self):
+        shop = with_history(2)
+        shop.pass_()
+        shop.happens(shop.store.cancel, 101)
+        shop.pass_()
+        before = shop.stock()
+
+        shop.backfill()
+        shop.pass_()
+
+        # Nothing tells when it was cancelled, or whether somebody has put its goods back on the shelf by hand.
+        assert (shop.states(101), shop.stock()) == (["voided"], before)
+        shop.undo()
+        assert shop.stock() == before
+
     def test_an_order_that_was_set_aside_moves_no_stock_when_a_pass_writes_it_later(self):
         shop = with_history(2)
         shop.store.overwrite(101, {"total_inc_tax": "1.0000"})
@@ -518,6 +536,17 @@ class TestWhatItCosts:
             "GET /v3/orders/payment_actions/refunds": 1,
         }
 
+    def test_a_page_more_is_four_transactions_more_two_for_its_sales_and_two_for_their_stock(self):
+        def commits(orders: int) -> int:
+            shop = with_history(orders, page_size=50)
+            shop.pass_()
+            statements: list[str] = []
+            shop.checkpoint._db.conn.set_trace_callback(statements.append)
+            shop.backfill()
+            return statements.count("COMMIT")
+
+        assert commits(110) - commits(60) == 4
+
     def test_the_preview_counts_and_adds_up_and_writes_nothing(self):
         shop = with_history(6)
         shop.pass_()
@@ -531,6 +560,40 @@ class TestWhatItCosts:
         assert effect.money == {2025: Decimal("129.60")}
         assert effect.units == {"MUG": 12}
         assert shop.checkpoint.ledger([100]) == {}
+
+    def test_a_preview_of_so_many_orders_looks_at_no_more(self):
+        shop = with_history(6)
+        shop.pass_()
+
+        assert shop.foresee_backfill(limit=4).sales == {2025: 4}
+
+    def test_of_the_pages_one_is_read_ahead_and_no_more(self):
+        read: list[int] = []
+
+        def pages() -> Iterator[list[dict[str, int]]]:
+            for number in range(1, 5):
+                read.append(number)
+                yield [{"id": number}]
+
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = history._read_ahead(pages(), reader)
+            at_hand, waiting = [], []
+            for page in coming:
+                reader.submit(int).result()
+                at_hand.append(page[0]["id"])
+                waiting.append(len(read) - len(at_hand))
+
+        assert at_hand == read == [1, 2, 3, 4]
+        assert waiting == [1, 1, 1, 0]
+
+    def test_what_breaks_while_a_page_is_read_ahead_ends_the_preview(self):
+        shop = with_history(60, page_size=50)
+        shop.pass_()
+        pages = count(1)
+        shop.world.faults.on(Fault.ERROR_503, lambda one: one.path.endswith("/v2/orders") and next(pages) > 1, times=50)
+
+        with pytest.raises(Unreachable):
+            shop.foresee_backfill()
 
 
 class TestUndo:

@@ -218,6 +218,38 @@ class TestWindowBudget:
 
         assert budget.try_claim() == 10.0
 
+    def test_what_there_is_room_for_soon_is_known(self, budget: WindowBudget, still: StillClock) -> None:
+        assert (budget.room(5), budget.pause(3, 5)) == (math.inf, 0.0)
+        for number in range(1, 6):
+            ask(budget, told(10, 10 - number))
+            still.pass_by(1)
+
+        # Five of ours count until ten seconds after their answers; one of the ten is always left alone.
+        assert [budget.room(within) for within in (0, 5, 6, 9)] == [4, 5, 6, 9]
+        assert [budget.pause(least, 0) for least in (4, 5, 9, 100)] == [0.0, 5.0, 9.0, 9.0]
+        assert budget.pause(5, 2) == 3.0
+
+    def test_while_the_limit_is_held_back_there_is_no_room(self, budget: WindowBudget) -> None:
+        ask(budget, told(10, 9))
+        budget.hold(7)
+
+        assert (budget.room(6), budget.room(7), budget.pause(1, 5)) == (0.0, 8, 2.0)
+
+    def test_room_that_others_take_may_be_asked_for_before_it_has_to_be_free(
+        self, budget: WindowBudget, still: StillClock
+    ) -> None:
+        ask(budget, told(10, 1))
+
+        assert (budget.room(5), budget.pause(2, 5), budget.pause(2, 0)) == (0, 0.5, 0.5)
+        budget.await_room(2, 5)
+        assert still.slept == [pytest.approx(0.5, abs=0.01)]
+
+    def test_what_few_others_take_is_not_worth_asking_for(self, budget: WindowBudget) -> None:
+        for left in (6, 5, 4, 3, 2):
+            ask(budget, told(10, left))
+
+        assert budget.pause(2, 0) == 10.0
+
     def test_workers_share_the_budget(self, budget: WindowBudget, still: StillClock) -> None:
         ask(budget, told(10, 10))
 
@@ -307,3 +339,43 @@ class TestPace:
         assert late >= 0.97 * (3 * till.limit - 300)
         assert len(till.at) - late >= 0.97 * till.limit
         assert program.most_in_flight > 4 or registers == 1
+
+
+# Registers and latency, before and after.
+CHANGES: Mapping[str, tuple[tuple[int, float], tuple[int, float]]] = {
+    "a register added": ((1, 0.2), (2, 0.2)),
+    "a register closed": ((3, 0.2), (2, 0.2)),
+    "all but one closed": ((10, 1.0), (1, 1.0)),
+    "ten times as slow": ((3, 0.1), (3, 1.0)),
+    "ten times as fast": ((3, 1.0), (3, 0.1)),
+}
+
+
+@pytest.mark.parametrize("counts", ["fixed", "sliding"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_a_change_the_limit_is_used_and_only_what_was_on_its_way_is_refused(change: str, counts: str) -> None:
+    (registers, latency), (later, slower) = CHANGES[change]
+    clockwork = Clockwork()
+    till, line = Till(clockwork, registers=registers, slides=counts == "sliding"), Line(latency)
+    program = Program(clockwork, till, line, history(pause=2 * max(latency, slower) + 0.5))
+    clockwork.run(1.5 * WINDOW)
+    on_their_way, fewer = program.in_flight, later < registers
+    till.limit, line.latency = 300 * later + 50, slower
+    # Before the window is over, there is no room but for what was added.
+    clockwork.run(2 * WINDOW)
+    came = len(till.at)
+    clockwork.run(4 * WINDOW)
+
+    # What was on its way there, and what left in place of what was on its way back; or the one that is first to ask.
+    assert till.refused <= (max(2 * on_their_way, 1) if fewer else 0)
+    assert len(till.at) - came >= 0.97 * 2 * till.limit
+
+
+def test_a_limit_that_was_reached_has_room_again_when_the_server_said_so(still: StillClock) -> None:
+    budget = WindowBudget(window=10.0, clock=still.clock)
+    ask(budget, told(10, 0))
+    budget.hold(4)
+
+    ask(budget, told(10, 5))
+
+    assert still.slept == [4.0]
