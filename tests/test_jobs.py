@@ -1,6 +1,8 @@
 """The files under jobs/ are accepted by what reads them, and start commands that exist."""
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import click
 import pytest
 
 from bcpoll import errors
+from bcpoll.config import layers
 
 JOBS = Path(__file__).parents[1] / "jobs"
 UNITS = ["bcpoll.service", "bcpoll.timer", "bcpoll@.service", "bcpoll@.timer"]
@@ -213,3 +216,36 @@ def test_kubectl_can_read_the_job(tmp_path: Path) -> None:
 
     assert (read.returncode, read.stderr) == (0, "")
     assert re.findall(r"^kind: (\w+)$", read.stdout, re.MULTILINE) == ["PersistentVolumeClaim", "CronJob"]
+
+
+def made_by_hand(folder: Path) -> list[list[str]]:
+    """What jobs/README.md tells to make with kubectl before the job, as far as that can be tried without a cluster."""
+    for name in ("config.toml", "bigcommerce_access_token", "pos_access_token"):
+        (folder / name).write_text("what is in the file")
+    text = (JOBS / "README.md").read_text()
+    return [shlex.split(line) for line in re.findall(r"^kubectl create (?:configmap|secret) .*$", text, re.MULTILINE)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl here")
+def test_what_is_made_by_hand_is_what_the_job_mounts(tmp_path: Path) -> None:
+    made = [
+        subprocess.run(
+            [*line, "--dry-run=client", "--output=json"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        for line in made_by_hand(tmp_path)
+    ]
+    settings, tokens = (json.loads(one.stdout) for one in made)
+
+    assert [(one["kind"], one["metadata"]["name"]) for one in (settings, tokens)] == [
+        ("ConfigMap", re.findall(r"configMap:\n +name: (\w+)", CRONJOB)[0]),
+        ("Secret", re.findall(r"secretName: (\w+)", CRONJOB)[0]),
+    ]
+    assert set(settings["data"]) == {layers.SYSTEM_FILE.name}
+    assert set(tokens["data"]) == {"bigcommerce_access_token", "pos_access_token"} <= set(layers._CREDENTIAL_FILES)
+    assert re.search(rf"- name: settings\n +mountPath: {layers.SYSTEM_FILE.parent}$", CRONJOB, re.MULTILINE)

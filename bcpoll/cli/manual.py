@@ -10,6 +10,7 @@ import click
 
 from bcpoll import __version__
 
+_NAME = "bcpoll"
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -30,7 +31,18 @@ def completion(ctx: click.Context, shell: str) -> None:
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(f"The installed click knows no {shell}. Update it: pip install -U click")
-    click.echo(made(ctx.find_root().command, {}, _NAME, "_BCPOLL_COMPLETE").source())
+    script = made(ctx.find_root().command, {}, _NAME, "_BCPOLL_COMPLETE").source()
+    for before, after in _MENDED:
+        script = script.replace(before, after)
+    click.echo(script)
+
+
+# What click's scripts get wrong. In zsh, a file in $fpath is run with the first completion and called with each one
+# after it, so that the second one completed nothing; in fish, a description ended at its first comma.
+_MENDED = (
+    ("$zsh_eval_context[-1] == loadautofunc", f"$funcstack[1] == _{_NAME}"),
+    ('(string split "," $completion)', '(string split --max 1 "," $completion)'),
+)
 
 
 @click.command(
@@ -46,8 +58,6 @@ def man(ctx: click.Context) -> None:
 
 
 COMMANDS = (completion, man)
-
-_NAME = "bcpoll"
 
 EXIT_STATUS = (
     (0, "Done; or another run is under way."),

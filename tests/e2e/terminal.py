@@ -1,31 +1,39 @@
-"""A command line on a terminal of its own, and somebody who waits for words and types."""
+"""A command line, or another program, on a terminal of its own, and somebody who waits for words and types."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
-from collections.abc import Mapping
+import termios
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from program import LONGEST, command, environment
 
 
-class Terminal:
-    """A command line on a terminal of its own: waits for words, then types."""
+def _sit_down() -> None:
+    """Take the terminal for one's own, as a process that a terminal is opened for has it."""
+    # A shell that started the tests in the background lets them, and what they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
+
+class Terminal:
+    """A command line, or what `instead` names, on a terminal of its own: waits for words, then types."""
+
+    def __init__(self, folder: Path, *arguments: str, instead: Sequence[str] = (), **variables: str) -> None:
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            command(*arguments),
+            instead or command(*arguments),
             cwd=folder,
             env=environment(**{"COLUMNS": "100", "LINES": "40", "TERM": "dumb"} | variables),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            # A shell that started the tests in the background lets them, and what they start, ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_sit_down,
         )
         os.close(theirs)
         self.text = ""
@@ -37,8 +45,8 @@ class Terminal:
                 raise AssertionError(f"never said {words!r}, but {self.text!r}")
         self._read_up_to = self.text.index(words, self._read_up_to) + len(words)
 
-    def types(self, line: str) -> None:
-        os.write(self._ours, line.encode() + b"\n")
+    def types(self, line: str, end: str = "\n") -> None:
+        os.write(self._ours, (line + end).encode())
 
     def answers(self, given: Mapping[str, str]) -> None:
         """Answer each question until the end: one with these words with that line, one with a proposal with Enter."""

@@ -1,20 +1,23 @@
-"""`bcpoll completion` and `bcpoll man`: shells complete what there is, and the page holds it all and is sound."""
+"""`bcpoll completion` and `bcpoll man`: shells are told what there is, and the page holds it all and is sound.
+
+What becomes of it in the shells themselves is in `test_shells`.
+"""
 
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
-from program import LONGEST, ROOT, environment
+from program import LONGEST
 
 from bcpoll import errors, lock
 from bcpoll.cli import cli, run
 from bcpoll.cli.manual import EXIT_STATUS
+from bcpoll.cli.review import _reason
 from bcpoll.config import layers
+from bcpoll.core.rejected import Reason
 
 needs_groff = pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff here")
 
@@ -61,6 +64,8 @@ def test_a_shell_is_told_the_commands(
         ("bcpoll review ", "2", {"list", "show", "retry", "dismiss"}),
         ("bcpoll --log-format j", "2", {"journal", "json"}),
         ("bcpoll completion ", "2", {"bash", "zsh", "fish"}),
+        ("bcpoll review list --for T", "4", {"totals-differ"}),
+        ("bcpoll review retry --for refused-by-the-p", "4", {"refused-by-the-POS"}),
     ],
 )
 def test_options_and_values_are_completed_too(
@@ -82,27 +87,15 @@ def test_the_script_is_one_that_the_shell_understands(shell: str, capsys: pytest
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-def test_in_bash_itself_a_word_is_completed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(["completion", "bash"])
-    (tmp_path / "script").write_text(capsys.readouterr().out)
-    program = tmp_path / "bcpoll"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bcpoll "$@"\n')
-    program.chmod(0o700)
-    typed = "COMP_WORDS=(bcpoll recon); COMP_CWORD=1; _bcpoll_completion bcpoll; echo ${COMPREPLY[@]}"
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_completed_to_a_word_that_the_command_takes(
+    reason: Reason, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (word,) = completed(
+        monkeypatch, capsys, "bash", f"bcpoll review list --for {reason[:16].replace(' ', '-')}", "4"
+    ) & {reason.replace(" ", "-")}
 
-    done = subprocess.run(
-        ["bash", "--norc", "-c", f"source {tmp_path}/script; {typed}"],
-        env=environment(PATH=f"{tmp_path}:/usr/bin:/bin"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST,
-        check=True,
-    )
-
-    assert done.stdout == "reconcile\n"
+    assert _reason(click.Context(cli), cli.params[0], word) is reason
 
 
 def test_a_shell_that_is_not_known_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Of the ways to set off a text, those that are colours: 30 to 49 and 90 to 107, by themselves or among others.
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:[34]\d|9\d|10[0-7])[;m]")
 
-WIDTH = 60
+NARROW = 60
 
 COMMANDS = [
     ["run-once", "--dry-run"],
@@ -37,8 +37,8 @@ COMMANDS = [
 OpenDesk = Callable[[World], Desk]
 
 
-def shown(desk: Desk, *arguments: str, **variables: str) -> str:
-    terminal = Terminal(desk.folder, *arguments, COLUMNS=str(WIDTH), TERM="xterm-256color", **variables)
+def shown(desk: Desk, *arguments: str, width: int = NARROW, **variables: str) -> str:
+    terminal = Terminal(desk.folder, *arguments, COLUMNS=str(width), TERM="xterm-256color", **variables)
     terminal.answers({})
     terminal.ends()
     return terminal.text.replace("\r", "")
@@ -49,14 +49,17 @@ def desk(open_desk: OpenDesk) -> Desk:
     return open_desk(demo_world())
 
 
-def test_no_line_is_wider_than_a_narrow_terminal_and_none_has_a_colour_where_that_is_not_wanted(desk: Desk) -> None:
+@pytest.mark.parametrize("width", [NARROW, 40])
+def test_no_line_is_wider_than_a_narrow_terminal_and_none_has_a_colour_where_that_is_not_wanted(
+    desk: Desk, width: int
+) -> None:
     for command in COMMANDS:
-        text = shown(desk, *command, NO_COLOR="1")
+        text = shown(desk, *command, width=width, NO_COLOR="1")
 
         assert COLOUR.findall(text) == [], command
         # Lines of the log are left whole, to be searched: the terminal folds them.
         lines = [line for line in ESCAPE.sub("", text).splitlines() if not re.match(r"\d\d:\d\d:\d\d ", line)]
-        assert [line for line in lines if len(line) > WIDTH] == [], command
+        assert [line for line in lines if len(line) > width] == [], command
         assert len(lines) >= 1
 
 
@@ -90,7 +93,7 @@ def test_the_questions_of_init_are_plain_where_no_colour_is_wanted_and_keep_to_t
     answers = {"hash:": "sandbox", "Access token": "store-token", "prefix:": "sandbox", "Personal token": "pos-token"}
     answers["changes that answer:"] = ""
     terminal = Terminal(
-        desk.folder, "init", "--api-url", desk.url, COLUMNS=str(WIDTH), TERM="xterm-256color", NO_COLOR="1"
+        desk.folder, "init", "--api-url", desk.url, COLUMNS=str(NARROW), TERM="xterm-256color", NO_COLOR="1"
     )
     terminal.answers(answers)
 
@@ -98,4 +101,4 @@ def test_the_questions_of_init_are_plain_where_no_colour_is_wanted_and_keep_to_t
     head, _, _ = terminal.text.replace("\r", "").partition("Is everything in order")
     assert "\x1b" not in head
     # A question stands on one line with what is typed.
-    assert [line for line in head.splitlines() if len(line) > WIDTH and not line.endswith(": ")] == []
+    assert [line for line in head.splitlines() if len(line) > NARROW and not line.endswith(": ")] == []
