@@ -25,6 +25,10 @@ class RetryLater(BcpollError):
     exit_code = 75
 
 
+STOPPED = RetryLater("the run was stopped", hint="The next run goes on from here.")
+"""What ends a run that was asked to stop; one object for all, so that it can be told from errors."""
+
+
 class Unreachable(RetryLater):
     """The other side could not be reached or is down: no connection, time-outs, 5xx after all retries."""
 

@@ -1,8 +1,9 @@
 """What the program says while it works, and how it looks in a terminal, a file, the journal, or as JSON.
 
-Owns the set-up of the standard `logging` package and the promise that no secret gets into a record. Whoever has
-something to say uses `logging.getLogger(__name__)` and names the order in `extra={"order": id}`. Results go to standard
-output and are none of this module's business.
+Owns the set-up of the standard `logging` package, and the promise that no secret gets into a record, and nobody's
+e-mail address into one above debug level. Whoever has something to say uses `logging.getLogger(__name__)` and names the
+order in `extra={"order": id}`; for what knows of no orders, such as the transport, `about_order` around it does so.
+Results go to standard output and are none of this module's business.
 """
 
 import json
@@ -12,10 +13,13 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
 from urllib.parse import quote
+
+from bcpoll.core.personal import masked
 
 MASK = "***"
 
@@ -91,6 +95,34 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args}"
 
 
+# The order that what happens on this thread is about; 0 for none, or for several.
+_order: ContextVar[int] = ContextVar("order", default=0)
+
+
+def _belongs(record: logging.LogRecord) -> bool:
+    """Give a record the order that it is about, unless it names one itself."""
+    if getattr(record, "order", None) is None and (order := _order.get()):
+        record.order = order
+    return True
+
+
+def _is_nobodys(record: logging.LogRecord) -> bool:
+    """Take people's e-mail addresses out of a record that is not for debugging; it has been through the redactor."""
+    if record.levelno > logging.DEBUG:
+        record.msg = masked(str(record.msg), MASK)
+        for name in ("exc_text", "stack_info", *_extras(record)):
+            setattr(record, name, _without_people(getattr(record, name)))
+    return True
+
+
+def _without_people(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value, MASK)
+    if isinstance(value, dict):
+        return {_without_people(key): _without_people(member) for key, member in value.items()}
+    return [_without_people(member) for member in value] if isinstance(value, list) else value
+
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -98,7 +130,7 @@ def _text(record: logging.LogRecord) -> str:
     """The message for people: begins with its order, cannot steer a terminal, and cannot pass for a second record."""
     text = record.getMessage()
     order = getattr(record, "order", None)
-    if order is not None and f"order {order}" not in text:
+    if order is not None and not re.search(rf"\border {order}\b", text):
         text = f"order {order}: {text}"
     text = "\n".join(filter(None, (text, record.exc_text, record.stack_info)))
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text).replace("\n", "\n    ")
@@ -157,6 +189,10 @@ class _Stamp:
     """The id of the run under way: one at a time per process, but on several threads, so no context variable."""
 
     run = ""
+    last = ""
+    """The run that was under way last, for what is said once it has ended."""
+    is_for_people = True
+    """Whether lines are read by people, rather than by the journal or by what takes JSON."""
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -181,8 +217,10 @@ def configure(
     _redactor.protect(secrets)
     _stamp.run = run
     handler = _Handler(stream)
-    handler.addFilter(_redactor)
-    handler.setFormatter(_FORMATTERS[_fitting(stream, environ) if fmt is LogFormat.AUTO else fmt]())
+    _guard(handler)
+    fitting = _fitting(stream, environ) if fmt is LogFormat.AUTO else fmt
+    handler.setFormatter(_FORMATTERS[fitting]())
+    _stamp.last, _stamp.is_for_people = "", fitting in (LogFormat.TERMINAL, LogFormat.PLAIN)
     root = logging.getLogger()
     # First in the row: whatever other handlers see has been through the redactor.
     root.handlers = [handler, *(other for other in root.handlers if not isinstance(other, _Handler))]
@@ -191,14 +229,43 @@ def configure(
     logging.captureWarnings(capture=True)
 
 
+def _guard(handler: logging.Handler) -> None:
+    """Let nothing through a handler that is not to be seen."""
+    for each in (_belongs, _redactor, _is_nobodys):
+        handler.addFilter(each)
+
+
 @contextmanager
 def of_run(run: str) -> Iterator[None]:
     """Name the run that the records of this block belong to, those of other threads included."""
     before, _stamp.run = _stamp.run, run
+    _stamp.last = run
     try:
         yield
     finally:
         _stamp.run = before
+
+
+def log_end(text: str, *, level: int) -> bool:
+    """Log what ended the program, as part of its last run, and give True; False where people read it from the screen.
+
+    To them it is said in plain words, whatever the level of the log.
+    """
+    if _stamp.is_for_people:
+        return False
+    with of_run(_stamp.last):
+        logging.getLogger("bcpoll").log(level, "%s", text)
+    return True
+
+
+@contextmanager
+def about_order(order_id: int) -> Iterator[None]:
+    """Name the order that the records of this block, on this thread, are about; 0 for none that could be named."""
+    before = _order.set(order_id)
+    try:
+        yield
+    finally:
+        _order.reset(before)
 
 
 @contextmanager
@@ -220,7 +287,7 @@ class _Keeper(logging.Handler):
     def __init__(self, most: int) -> None:
         super().__init__()
         self.lines: deque[str] = deque(maxlen=most)
-        self.addFilter(_redactor)
+        _guard(self)
         self.setFormatter(_Plain())
 
     def emit(self, record: logging.LogRecord) -> None:

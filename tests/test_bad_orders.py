@@ -397,6 +397,26 @@ def test_a_first_run_gets_over_a_bad_order_among_those_that_are_open(wrong: Any)
     assert [shop.states(order_id) for order_id in orders] == [["closed"], [], ["closed"]]
 
 
+@pytest.mark.parametrize("wrong", [None, "?", 10**30], ids=str)
+@pytest.mark.parametrize("limit", [None, 1])
+def test_an_order_of_the_past_without_an_id_is_set_aside_once_and_does_not_end_a_backfill(
+    wrong: Any, limit: int | None
+) -> None:
+    def spoil(row: Any) -> str:
+        return written(row | {"id": wrong} if row["id"] in (100, 110, 149) else row)
+
+    shop = Spoiler(spoil, start=NOW + timedelta(days=1), page_size=50)
+    orders = [shop.order() for _ in range(60)]
+
+    report = shop.backfill(limit=limit)
+    while not report.is_complete:
+        report = shop.backfill(limit=20)
+
+    assert [item.order_id for item in shop.review()] == [0, 0, 0]
+    assert [order_id for order_id in orders if not shop.states(order_id)] == [100, 110, 149]
+    assert shop.backfill().set_aside == 0
+
+
 # --- answers of the POS ----------------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,12 @@
-"""The guard that looks for tokens in every log line and every error of the suite does find them."""
+"""The guard that looks for tokens and people in every log line and every error of the suite does find them."""
 
+import io
 import logging
 from collections.abc import Callable
 
 import pytest
 
+from bcpoll import logs
 from bcpoll.errors import AccessRefused, Problem, SettingsError, Unreachable
 
 WRONG = Problem("[pos] client_secret", "client-secret is short", "Write it whole.")
@@ -38,3 +40,14 @@ def test_what_holds_no_token_is_not(told_tokens: list[str]) -> None:
     AccessRefused("BigCommerce refused the token (401)", hint="Put a valid token into [pos] access_token.")
 
     assert told_tokens == []
+
+
+@pytest.mark.parametrize(("level", "is_noticed"), [(logging.DEBUG, False), (logging.INFO, True)])
+def test_who_bought_is_noticed_above_debug_level(told_tokens: list[str], level: int, is_noticed: bool) -> None:  # noqa: FBT001
+    logs.configure(level=logging.DEBUG, stream=io.StringIO(), environ={})
+
+    logging.getLogger("bcpoll.test").log(level, "sold to Ada Teacup")
+
+    was_noticed = bool(told_tokens)
+    told_tokens.clear()
+    assert was_noticed is is_noticed

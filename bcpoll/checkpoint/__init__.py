@@ -18,8 +18,6 @@ references  the local index of the POS's products, linked customers, answers kep
 runs        when bcpoll ran and how it went
 alerts      what was told to whom
 person      what is known of one person, to forget it
-alerts      what was told to whom
-person      what is known of one person, to forget it
 """
 
 from collections.abc import Collection

@@ -57,14 +57,6 @@ class Ledger(CheckpointFile):
         )
         return {row.order_id: row for row in rows}
 
-    def seen(self, versions: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
-        """Which of these pairs of order id and fingerprint are what the ledger last recorded."""
-        found = self._rows(
-            "SELECT order_id, fingerprint FROM ledger WHERE order_id IN (SELECT value FROM json_each(?))",
-            any_of({order_id for order_id, _ in versions}),
-        )
-        return {(row["order_id"], row["fingerprint"]) for row in found}.intersection(versions)
-
     def record(self, rows: Sequence[LedgerRow]) -> None:
         """Write the rows of orders, in place of what was recorded for them before."""
         self._write_many(_RECORD, (_columns(row) for row in rows))
@@ -82,6 +74,11 @@ class Ledger(CheckpointFile):
         return self._read(
             _ledger_row, "SELECT * FROM ledger WHERE placed_at >= ? ORDER BY placed_at, order_id", time_text(at)
         )
+
+    def last_placed(self, until: datetime) -> datetime | None:
+        """When the last order was placed, up to a moment; None where there is none."""
+        ((last,),) = self._rows("SELECT max(placed_at) FROM ledger WHERE placed_at <= ?", time_text(until))
+        return time_of(last) if last else None
 
     def orders_by_hour(self, since: datetime) -> dict[datetime, int]:
         """How many orders were placed in each hour since a moment; hours without any are absent."""

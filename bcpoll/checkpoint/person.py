@@ -1,14 +1,15 @@
-"""One person's traces in the checkpoint: finding what tells of somebody by an e-mail address, and forgetting it.
+"""One person's traces in the checkpoint: finding what tells of somebody, and forgetting it.
 
-Goes by the address alone, to the letter but for capitals. What is left of an order is its number, its sums, its times
-and the ids of its sales; whatever is still under way keeps what it needs until it is settled.
+Goes by an e-mail address, to the letter but for capitals, and by the numbers of orders, for those who left none. What
+is left of an order is its number, its sums, its times and the ids of its sales; whatever is still under way keeps what
+it needs until it is settled.
 """
 
 # ruff: noqa: S608 - all SQL is put together from the constants of this module
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from bcpoll.checkpoint.columns import any_of, plain
@@ -16,44 +17,64 @@ from bcpoll.checkpoint.file import CheckpointFile
 
 FORGOTTEN = "(forgotten)"
 
-# The address itself, and whatever else is linked to the same customer of the POS.
+_EMAIL_KEY = "email:"
+
+# A key itself, and whatever else is linked to the same customer of the POS.
 _KEYS = """
-    SELECT ? AS key
-    UNION SELECT other.key FROM customers AS one JOIN customers AS other USING (customer_id) WHERE one.key = ?
+    SELECT value AS key FROM json_each(?1, '$.keys')
+    UNION SELECT other.key FROM customers AS one JOIN customers AS other USING (customer_id)
+    WHERE one.key IN (SELECT value FROM json_each(?1, '$.keys'))
 """
 
-_ORDERS = """
-    SELECT order_id FROM ledger WHERE customer_key IN (SELECT value FROM json_each(?))
-    UNION SELECT order_id FROM review WHERE order_id > 0 AND payload LIKE ? ESCAPE '!'
-    UNION SELECT order_id FROM intents WHERE order_id > 0 AND body LIKE ? ESCAPE '!'
+_ORDER_KEYS = """
+    SELECT customer_key FROM ledger WHERE customer_key <> '' AND order_id IN (SELECT value FROM json_each(?))
 """
 
-# Conditions, each with the ids of orders and a pattern for the address.
-_INTENTS = "body <> '' AND (order_id > 0 AND order_id IN (SELECT value FROM json_each(?)) OR body LIKE ? ESCAPE '!')"
-_REVIEW = "payload <> '' AND (order_id IN (SELECT value FROM json_each(?)) OR payload LIKE ? ESCAPE '!')"
-_REFUNDS = "payload <> '' AND (order_id IN (SELECT value FROM json_each(?)) OR payload LIKE ? ESCAPE '!')"
+# Conditions. What they go by comes as one JSON object: the keys of customers, the ids of orders, and patterns for
+# addresses.
+_ORDER = "order_id IN (SELECT value FROM json_each(?1, '$.orders'))"
+_TELLS = "EXISTS (SELECT 1 FROM json_each(?1, '$.patterns') AS pattern WHERE {column} LIKE pattern.value ESCAPE '!')"
+_INTENTS = (
+    f"body <> '' AND (order_id > 0 AND {_ORDER} OR target IN (SELECT value FROM json_each(?1, '$.keys'))"
+    f" OR {_TELLS.format(column='body')})"
+)
+_PAYLOAD = f"payload <> '' AND ({_ORDER} OR {_TELLS.format(column='payload')})"
 _SETTLED_INTENTS = f"settled_at IS NOT NULL AND {_INTENTS}"
-_SETTLED_REFUNDS = f"state <> 'waiting' AND {_REFUNDS}"
+_SETTLED_REFUNDS = f"state <> 'waiting' AND {_PAYLOAD}"
+
+# The person's orders: by whom they were booked for, by what was sent and set aside, and of those that are named the
+# ones of which more is left than must be.
+_ORDERS = f"""
+    SELECT order_id FROM ledger WHERE customer_key IN (SELECT value FROM json_each(?1, '$.keys'))
+    UNION SELECT order_id FROM review WHERE order_id > 0 AND {_TELLS.format(column="payload")}
+    UNION SELECT order_id FROM intents WHERE order_id > 0 AND {_TELLS.format(column="body")}
+    UNION SELECT order_id FROM ledger WHERE (customer_key <> '' OR note <> '') AND {_ORDER}
+    UNION SELECT order_id FROM review WHERE payload <> '' AND {_ORDER}
+    UNION SELECT order_id FROM intents WHERE order_id > 0 AND body <> '' AND {_ORDER}
+    UNION SELECT order_id FROM refunds WHERE payload <> '' AND {_ORDER}
+"""
 
 _COUNTS = {
-    "set_aside": f"SELECT count(*) FROM review WHERE {_REVIEW}",
+    "links": "SELECT count(*) FROM customers WHERE key IN (SELECT value FROM json_each(?1, '$.keys'))",
+    "set_aside": f"SELECT count(*) FROM review WHERE {_PAYLOAD}",
     "writes": f"SELECT count(*) FROM intents WHERE {_SETTLED_INTENTS}",
     "refunds": f"SELECT count(*) FROM refunds WHERE {_SETTLED_REFUNDS}",
     "unsettled": f"SELECT count(*) FROM intents WHERE settled_at IS NULL AND {_INTENTS}",
-    "waiting": f"SELECT count(*) FROM refunds WHERE state = 'waiting' AND {_REFUNDS}",
+    "waiting": f"SELECT count(*) FROM refunds WHERE state = 'waiting' AND {_PAYLOAD}",
 }
 
 _FORGET = (
     f"UPDATE intents SET body = '', detail = '' WHERE {_SETTLED_INTENTS}",
-    f"UPDATE review SET payload = '' WHERE {_REVIEW}",
+    f"UPDATE review SET payload = '' WHERE {_PAYLOAD}",
     f"UPDATE refunds SET payload = '' WHERE {_SETTLED_REFUNDS}",
+    # Customers are written under the keys that they go by.
+    f"""
+    UPDATE intents SET key = '{FORGOTTEN} ' || id, target = '{FORGOTTEN}'
+    WHERE settled_at IS NOT NULL AND target IN (SELECT value FROM json_each(?1, '$.keys'))
+    """,
+    f"UPDATE ledger SET customer_key = '', note = '' WHERE {_ORDER}",
+    "DELETE FROM customers WHERE key IN (SELECT value FROM json_each(?1, '$.keys'))",
 )
-
-# Customers are written under the keys that they go by.
-_RENAME = """
-    UPDATE intents SET key = ? || ' ' || id, target = ?
-    WHERE settled_at IS NOT NULL AND target IN (SELECT value FROM json_each(?))
-"""
 
 # What was said in words: where it stands, what it says, and where it goes back to.
 _SAID = (
@@ -86,51 +107,60 @@ class Traces:
         return any((self.orders, self.links, self.set_aside, self.writes, self.refunds, self.waiting))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whom:
+    """By what a person is found."""
+
+    keys: tuple[str, ...]
+    """What customers go by."""
+    emails: tuple[str, ...]
+    orders: tuple[int, ...]
+
+
 class Person(CheckpointFile):
     """The part of the checkpoint that can forget somebody."""
 
-    def traces(self, email: str) -> Traces:
-        """What there is of the person with an e-mail address."""
-        orders = self._orders(email)
-        counts = {name: self._count(sql, any_of(orders), _within(email)) for name, sql in _COUNTS.items()}
-        links = self._count(
-            "SELECT count(*) FROM customers WHERE key IN (SELECT value FROM json_each(?))", any_of(self._keys(email))
-        )
+    def traces(self, email: str = "", order_ids: Collection[int] = ()) -> Traces:
+        """What there is of the person with an e-mail address, or of whoever placed these orders."""
+        return self._traces(self._whom(email, order_ids))
+
+    def forget_person(self, email: str = "", order_ids: Collection[int] = ()) -> Traces:
+        """Forget the person with an e-mail address, or whoever placed these orders, and give what there was.
+
+        `vacuum` makes it last.
+        """
+        # What is deleted is written over, instead of only let go.
+        self._rows("PRAGMA secure_delete = ON")
+        with self.atomic():
+            whom = self._whom(email, order_ids)
+            found = self._traces(whom)
+            for sql in _FORGET:
+                self._write(sql, _as_json(whom))
+            for each in whom.emails:
+                self._mask(each)
+            return found
+
+    def _whom(self, email: str, order_ids: Collection[int]) -> _Whom:
+        """Whose traces these are: by the address, and by the keys of those for whom the orders were booked."""
+        own = [plain(f"{_EMAIL_KEY}{email.lower()}")] if email else []
+        own += [row["customer_key"] for row in self._rows(_ORDER_KEYS, any_of(order_ids))]
+        keys = tuple(row["key"] for row in self._rows(_KEYS, json.dumps({"keys": own})))
+        found = {key.removeprefix(_EMAIL_KEY) for key in keys if key.startswith(_EMAIL_KEY)} if order_ids else set()
+        emails = tuple(sorted(found | {email} if email else found))
+        whom = _Whom(keys=keys, emails=emails, orders=tuple(order_ids))
+        orders = tuple(sorted(row["order_id"] for row in self._rows(_ORDERS, _as_json(whom))))
+        return _Whom(keys=keys, emails=emails, orders=orders)
+
+    def _traces(self, whom: _Whom) -> Traces:
+        counts = {name: self._count(sql, whom) for name, sql in _COUNTS.items()}
         return Traces(
-            orders=tuple(sorted(orders)),
-            links=links,
+            orders=whom.orders,
+            links=counts["links"],
             set_aside=counts["set_aside"],
             writes=counts["writes"],
             refunds=counts["refunds"],
             waiting=counts["unsettled"] + counts["waiting"],
         )
-
-    def forget_person(self, email: str) -> Traces:
-        """Forget the person with an e-mail address, and give what there was. `vacuum` makes it last."""
-        # What is deleted is written over, instead of only let go.
-        self._rows("PRAGMA secure_delete = ON")
-        with self.atomic():
-            found, keys = self.traces(email), any_of(self._keys(email))
-            orders = any_of(found.orders)
-            for sql in _FORGET:
-                self._write(sql, orders, _within(email))
-            self._write(_RENAME, FORGOTTEN, FORGOTTEN, keys)
-            self._write(
-                "UPDATE ledger SET customer_key = '', note = '' WHERE order_id IN (SELECT value FROM json_each(?))",
-                orders,
-            )
-            self._write("DELETE FROM customers WHERE key IN (SELECT value FROM json_each(?))", keys)
-            self._mask(email)
-            return found
-
-    def _keys(self, email: str) -> list[str]:
-        own = plain(f"email:{email.lower()}")
-        return [row["key"] for row in self._rows(_KEYS, own, own)]
-
-    def _orders(self, email: str) -> set[int]:
-        """The orders of the person: by whom they were booked for, and by what was sent and set aside."""
-        rows = self._rows(_ORDERS, any_of(self._keys(email)), _within(email), _within(email))
-        return {row["order_id"] for row in rows}
 
     def _mask(self, email: str) -> None:
         """Take the address out of what was said in words, wherever it stands by itself."""
@@ -139,9 +169,15 @@ class Person(CheckpointFile):
             rows = [(alone.sub(FORGOTTEN, text), number) for number, text in self._rows(reading, _like(email))]
             self._write_many(writing, rows)
 
-    def _count(self, sql: str, *parameters: object) -> int:
-        ((count,),) = self._rows(sql, *parameters)
+    def _count(self, sql: str, whom: _Whom) -> int:
+        ((count,),) = self._rows(sql, _as_json(whom))
         return int(count)
+
+
+def _as_json(whom: _Whom) -> str:
+    """What the statements above take as their only parameter."""
+    patterns = [_within(email) for email in whom.emails]
+    return json.dumps({"keys": whom.keys, "orders": whom.orders, "patterns": patterns})
 
 
 def _within(email: str) -> str:

@@ -53,7 +53,6 @@ class IntentKind(StrEnum):
     STOCK = "stock"
     ADDRESS = "address"
     FULFILLMENT = "fulfillment"
-    REGISTER = "register"
 
 
 class IntentState(StrEnum):

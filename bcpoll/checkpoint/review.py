@@ -78,14 +78,13 @@ class Review(CheckpointFile):
         Without an order id, the fingerprint tells one unreadable payload from another.
         """
         with self.atomic():
-            found = self._read(_item, _FIND, rejected.order_id, fingerprint)
-            before = found[0] if found else None
-            is_dismissed = before is not None and before.state is ReviewState.DISMISSED
-            if before and is_dismissed and before.fingerprint == fingerprint and not is_more:
+            before = next(iter(self._read(_item, _FIND, rejected.order_id, fingerprint)), None)
+            is_same_version = before is not None and before.fingerprint == fingerprint
+            if before and before.state is ReviewState.DISMISSED and is_same_version and not is_more:
                 return False
             still_open = before if before and before.state is ReviewState.OPEN else None
-            same_reason = still_open if still_open and still_open.reason is rejected.reason else None
-            tries = same_reason.tries + 1 if same_reason and same_reason.fingerprint == fingerprint else 0
+            is_news = still_open is None or still_open.reason is not rejected.reason
+            tries = 0 if still_open is None or is_news or not is_same_version else still_open.tries + 1
             columns = (
                 rejected.reason,
                 plain(rejected.field),
@@ -102,7 +101,7 @@ class Review(CheckpointFile):
                 self._write(_REPLACE, *columns, before.id)
             else:
                 self._write(_INSERT, rejected.order_id, *columns)
-            return same_reason is None
+            return is_news
 
     def solve(self, order_ids: Collection[int], now: datetime) -> int:
         """Close the items of orders that went through after all, and give how many there were."""

@@ -6,7 +6,9 @@ Owns click. Each command imports what it needs when it runs, so that `--help` st
 
 import logging
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -32,13 +34,14 @@ from bcpoll.cli import (
     sync,
 )
 from bcpoll.cli.options import Options, allow_json, print_json
-from bcpoll.errors import BcpollError, OutputLost
-from bcpoll.logs import LogFormat, configure
+from bcpoll.errors import BcpollError, OutputLost, RetryLater
+from bcpoll.logs import LogFormat, configure, log_end
 
 log = logging.getLogger("bcpoll")
 
 _LEVELS = {0: logging.WARNING, 1: logging.INFO}
 _INTERRUPTED = 130
+_CLICKS_LEAST = 50
 _WORK_IS_DONE = "Free some space. The work itself is done: only what was to be said about it is lost."
 
 
@@ -83,13 +86,15 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code; errors are told on stderr, or on stdout as JSON with --json."""
     try:
-        result = cli.main(args=arguments, prog_name="bcpoll", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name="bcpoll", standalone_mode=False, terminal_width=_narrow())
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
+            if "--json" in arguments:
+                print_json({"error": error.format_message(), "hint": "", "exit_code": error.exit_code})
         return error.exit_code
     except BcpollError as error:
         # That nobody can be told changes nothing about the exit code.
@@ -107,6 +112,22 @@ def run(arguments: list[str]) -> int:
         log.exception("this is a bug in bcpoll %s; please report it with the lines below", __version__)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _narrow() -> int | None:
+    """The width for a help that click would make wider than the terminal; None leaves it to click."""
+    width = shutil.get_terminal_size().columns
+    return width if width < _CLICKS_LEAST else None
+
+
+class _Help(click.HelpFormatter):
+    """Help that leaves room for what options mean where the terminal is narrow."""
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, col_max if self.width >= _CLICKS_LEAST - 2 else self.width // 3, col_spacing)
+
+
+click.Context.formatter_class = _Help
 
 
 def _fill_closed_streams() -> None:
@@ -132,9 +153,11 @@ def _can_flush(stream: TextIO) -> bool:
 
 
 def _tell(error: BcpollError, *, as_json: bool) -> None:
-    click.echo(f"bcpoll: {error.message}", err=True)
-    if error.hint:
-        click.echo(error.hint, err=True)
+    # What the next pass may do better is no failure to whoever looks through the journal for failures.
+    level = logging.WARNING if isinstance(error, RetryLater) else logging.ERROR
+    text = "\n".join(filter(None, (error.message, error.hint)))
+    if not log_end(text, level=level):
+        click.echo(f"bcpoll: {text}", err=True)
     if as_json:
         print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
 

@@ -1,15 +1,45 @@
-"""`bcpoll alerts`: seeing that the owner would be told."""
+"""`bcpoll alerts`: what the owner is being told at present, and whether a message would come."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
 
+if TYPE_CHECKING:
+    from bcpoll.config import Settings
+    from bcpoll.core.alerts import Told
+    from bcpoll.monitoring.alerts import Alerts
+
 _NOT_SENT = 69
 
 
-@click.group(epilog="Example: bcpoll alerts test")
+@click.group(epilog="Example: bcpoll alerts list")
 def alerts() -> None:
-    """See whether you would be told when something is the matter."""
+    """See what you are being told, and whether a message would come."""
+
+
+@alerts.command("list", epilog="Example: bcpoll alerts list", short_help="List what you are being told at present.")
+@pass_options
+def list_matters(options: Options) -> None:
+    """List what was told and is not over yet, since when, over which way, and what to do about it.
+
+    Each matter is told once, then once a day for as long as it goes on, and once more when it is over. Reads the
+    checkpoint alone: it needs no network.
+    """
+    from bcpoll.cli import wiring
+
+    settings = wiring.settings_of(options.config, options.environ)
+    found = _alerts(settings)
+    with wiring.open_checkpoint(settings, create=False) as checkpoint:
+        matters = found.standing(checkpoint)
+    ways = [one.name for one in (*found.channels, found.ping) if one is not None]
+    if options.as_json:
+        print_json({"alerts": list(_as_json(matters)), "by": ways})
+    else:
+        _show(matters, ways)
 
 
 @alerts.command("test", epilog="Example: bcpoll alerts test", short_help="Send a message to everybody who is told.")
@@ -19,13 +49,9 @@ def try_out(options: Options) -> int:
 
     Ends with 69 where one of them does not get through. Needs neither BigCommerce nor the POS.
     """
-    from bcpoll.cli import telling, wiring
+    from bcpoll.cli import wiring
 
-    settings = wiring.settings_of(options.config, options.environ)
-    found = telling.alerts_of(settings)
-    if found is None:
-        raise click.UsageError("[alerts] names nobody: fill in webhook, ping, or email_to and smtp_host.")
-    outcomes = found.tried()
+    outcomes = _alerts(wiring.settings_of(options.config, options.environ)).tried()
     if options.as_json:
         print_json({"alerts": [{"by": name, "sent": not wrong, "error": wrong} for name, wrong in outcomes.items()]})
     else:
@@ -35,3 +61,49 @@ def try_out(options: Options) -> int:
 
 
 COMMANDS = (alerts,)
+
+
+def _alerts(settings: "Settings") -> "Alerts":
+    from bcpoll.cli import telling
+
+    found = telling.alerts_of(settings)
+    if found is None:
+        raise click.UsageError("[alerts] names nobody: fill in webhook, ping, or email_to and smtp_host.")
+    return found
+
+
+def _as_json(matters: "Mapping[str, Mapping[str, Told]]") -> Iterator[dict[str, Any]]:
+    from bcpoll.core.alerts import remedy
+    from bcpoll.core.times import iso
+
+    for matter, told in matters.items():
+        by = {way: iso(one.told_at) for way, one in told.items()}
+        yield {"matter": matter, "since": iso(_since(told)), "told_at": by, "remedy": remedy(matter)}
+
+
+def _show(matters: "Mapping[str, Mapping[str, Told]]", ways: list[str]) -> None:
+    from bcpoll.cli import render
+    from bcpoll.core.alerts import remedy
+
+    if not matters:
+        click.echo(f"Nothing is the matter that you were told of. You are told by: {', '.join(ways)}.")
+        return
+    rows = [
+        (matter, _moment(_since(told)), _moment(max(one.told_at for one in told.values())), ", ".join(told))
+        for matter, told in matters.items()
+    ]
+    remedies = [remedy(matter) for matter in matters]
+    render.show_table(
+        "What you are being told",
+        ("matter", "since", "told last", "by", "what to do"),
+        [(*row, text) for row, text in zip(rows, remedies, strict=True)],
+        below="what to do",
+    )
+
+
+def _since(told: "Mapping[str, Told]") -> datetime:
+    return min(one.since for one in told.values())
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

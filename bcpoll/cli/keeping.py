@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.options import ORDER_ID, Options, pass_options, print_json
 
 if TYPE_CHECKING:
     from bcpoll.checkpoint import Checkpoint, Traces
@@ -73,7 +73,8 @@ def prune(options: Options, age: timedelta | None) -> None:
         print_json({"payloads": payloads, "runs": runs, "bytes_before": before, "bytes_after": after})
     else:
         words.say(
-            f"Blanked {payloads} payloads and forgot {runs} runs: {before // 1024} KiB before, {after // 1024} KiB now."
+            f"Blanked {_counted(payloads, 'payload')} and forgot {_counted(runs, 'run')}:"
+            f" {before // 1024} KiB before, {after // 1024} KiB now."
         )
 
 
@@ -106,37 +107,59 @@ def backup(options: Options, file: Path) -> None:
 
 
 @click.command(epilog="Example: bcpoll forget ada@example.com", short_help="Forget a person in the checkpoint.")
-@click.argument("email", metavar="EMAIL")
+@click.argument("email", metavar="[EMAIL]", required=False)
+@click.option(
+    "--order",
+    "orders",
+    callback=ORDER_ID,
+    multiple=True,
+    metavar="ID",
+    help="Whoever placed this order, for a person without an e-mail address; may be repeated.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_options
-def forget(options: Options, email: str, yes: bool) -> None:  # noqa: FBT001
+def forget(options: Options, email: str | None, orders: tuple[int, ...], yes: bool) -> None:  # noqa: FBT001
     """Forget what the checkpoint holds of the person with an e-mail address, after showing what that is.
 
     Names, addresses and messages are in payloads that are kept for a while, and in links to customers of the POS.
     Sales and customers in the POS stay, and so does what BigCommerce has: erase the person there first, or the next
     change to an order brings it back.
+
+    Who is known by name or telephone alone is looked for in BigCommerce, and forgotten by the numbers of the orders
+    found there. Other orders that were booked for the same customer are forgotten with them.
     """
     from bcpoll.cli import wiring
 
-    email = email.strip()
-    if "@" not in email.strip("@"):
-        raise click.UsageError(f"{email!r} is not an e-mail address. Write it as it stands on the orders.")
+    email = (email or "").strip()
+    if not email and not orders:
+        raise click.UsageError("Name the person by the e-mail address on the orders, or by --order and their numbers.")
+    if email and "@" not in email.strip("@"):
+        raise click.UsageError(
+            f"{email!r} is not an e-mail address. Write it as it stands on the orders; for a person without one, name"
+            " the orders: --order 1042."
+        )
+    who = " and ".join(filter(None, (email, _named(orders))))
     settings = wiring.settings_of(options.config, options.environ)
     with _held(settings, "forget") as checkpoint:
-        found = checkpoint.traces(email)
+        found = checkpoint.traces(email, orders)
         if found.is_known and not yes:
             if options.as_json:
                 raise click.UsageError("--json goes with --yes: there is nobody to ask.")
-            _show(found, email)
+            _show(found, who)
             click.confirm("Forget all of that? It cannot be brought back", abort=True)
         if found.is_known:
-            found = checkpoint.forget_person(email)
+            found = checkpoint.forget_person(email, orders)
             checkpoint.vacuum()
         copies = checkpoint.old_copies()
-    _tell(options, found, email, copies)
+    _tell(options, found, who, copies)
 
 
-def _show(found: "Traces", email: str) -> None:
+def _named(orders: tuple[int, ...]) -> str:
+    told = ", ".join(map(str, orders))
+    return f"whoever placed order{'s' * (len(orders) > 1)} {told}" if orders else ""
+
+
+def _show(found: "Traces", who: str) -> None:
     from bcpoll.cli import render
 
     orders = ", ".join(map(str, found.orders)) or "none"
@@ -148,7 +171,7 @@ def _show(found: "Traces", email: str) -> None:
         ("payloads of refunds", found.refunds),
         ("under way, kept until it is settled", found.waiting),
     ]
-    render.show_table(f"What there is of {email}", ("", ""), rows)
+    render.show_table(f"What there is of {who}", ("", ""), rows)
 
 
 _STAYS = (
@@ -157,7 +180,7 @@ _STAYS = (
 )
 
 
-def _tell(options: Options, found: "Traces", email: str, copies: tuple[Path, ...]) -> None:
+def _tell(options: Options, found: "Traces", who: str, copies: tuple[Path, ...]) -> None:
     if options.as_json:
         print_json(
             {
@@ -174,14 +197,20 @@ def _tell(options: Options, found: "Traces", email: str, copies: tuple[Path, ...
         )
         return
     if not found.is_known:
-        click.echo(f"The checkpoint holds nothing of {email}.")
+        click.echo(f"The checkpoint holds nothing of {who}.")
         return
-    click.echo(f"Forgotten: {email}, in {len(found.orders)} orders.")
+    click.echo(f"Forgotten: {who}, in {_counted(len(found.orders), 'order')}.")
     if found.waiting:
-        click.echo(f"{found.waiting} writes or refunds are under way: run bcpoll run-once, then this again.")
+        are = "is" if found.waiting == 1 else "are"
+        what = _counted(found.waiting, "write or refund", "writes or refunds")
+        click.echo(f"{what} {are} under way: run bcpoll run-once, then this again.")
     click.echo(_STAYS)
     for copy in copies:
         click.echo(f"A copy from before an upgrade still holds it; delete it once you need it no more: {copy}")
+
+
+def _counted(count: int, one: str, several: str = "") -> str:
+    return f"{count} {one if count == 1 else several or one + 's'}"
 
 
 COMMANDS = (prune, backup, forget)

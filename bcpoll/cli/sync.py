@@ -7,35 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bcpoll.cli.options import ORDER_ID, Options, is_in_our_time, pass_options, print_json
+from bcpoll.cli.options import ORDER_ID, Options, pass_options, print_json
+from bcpoll.cli.when import past_moment
 
 if TYPE_CHECKING:
     from bcpoll.config import Settings
     from bcpoll.cycle import Report, Scope
 
 _SET_ASIDE = 3
-
-
-def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
-    """Read the value of an option as a moment with its zone."""
-    from bcpoll.core.times import parse_time
-
-    at = parse_time(text) if text else None
-    if text and at is None:
-        raise click.BadParameter(f"{text!r} is not a moment. Write date, time and zone: 2026-11-01T00:00:00Z.")
-    if at and not is_in_our_time(at):
-        raise click.BadParameter(f"{text!r}: there were no orders in the year {at.year}. See whether it is a slip.")
-    return at
-
-
-def past_moment(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | None:
-    """Read the value of an option as a moment that has been; one to come is a slip, and would look like no news."""
-    from bcpoll.cli import wiring
-
-    at = moment(ctx, param, text)
-    if at is not None and at > wiring.now():
-        raise click.BadParameter(f"{text!r} is yet to come. Name a moment that has been.")
-    return at
 
 
 @click.command("run-once", epilog="Example: bcpoll run-once --dry-run --order 1042")
@@ -171,7 +150,8 @@ def _refuse_unknown(scope: "Scope", counts: Mapping[str, int]) -> None:
     """Raise UsageError where an order was named that there is not; which one is in the log, and the others are done."""
     unknown = counts["not_found"] if scope.order_ids else 0
     if unknown:
-        what = "This order is" if len(scope.order_ids) == 1 else f"{unknown} of these {len(scope.order_ids)} orders are"
+        count = len(scope.order_ids)
+        what = "This order is" if count == 1 else f"{unknown} of these {count} orders {'is' if unknown == 1 else 'are'}"
         remedy = "Take the number from BigCommerce's list of orders; one that was deleted there cannot be read."
         raise click.BadParameter(f"{what} not in BigCommerce. {remedy}", param_hint="--order")
 

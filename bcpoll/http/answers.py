@@ -43,6 +43,9 @@ class Side:
     """What to do about a token that is refused; empty for one that stands in the settings."""
 
 
+_SWAPPED = "See that it was not swapped with the other side's."
+
+
 class Answers:
     """Puts outcomes into errors, for one side."""
 
@@ -69,7 +72,7 @@ class Answers:
         where = f"{call.method} {call.path}"
         if outcome.status == 401:
             message = f"{self._side.name} refused the token (401) at {where}: {self.said(outcome)}"
-            hint = self._side.token_remedy or f"Put a valid token into {self._side.token_key}."
+            hint = self._side.token_remedy or f"Put a valid token into {self._side.token_key}. {_SWAPPED}"
             return AccessRefused(message, hint=hint, status=401)
         lacking = f"the scope {call.scope}" if call.scope else "a scope"
         message = f"{self._side.name} does not allow {where} (403): {self.said(outcome)}"

@@ -107,6 +107,14 @@ class Client:
         """Leave so much of the rate limit to another process of ours from now on; 0 for no more than the least."""
         self._budget.reserve(percent)
 
+    def room(self, within: float) -> float:
+        """How many requests the rate limit lets through within so many seconds; infinity where none is known."""
+        return self._budget.room(within)
+
+    def await_room(self, least: int, within: float) -> None:
+        """Sleep until the rate limit may let so many requests through within so many seconds."""
+        self._budget.await_room(least, within)
+
     def get(
         self,
         path: str,

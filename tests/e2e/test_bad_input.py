@@ -386,3 +386,154 @@ def test_a_bug_is_told_as_such_with_what_to_report(desk: Desk, monkeypatch: pyte
 
     assert code == 1
     assert "this is a bug in bcpoll" in desk.capture.readouterr().err
+
+
+# --- every command ---------------------------------------------------------------------------------------------------
+
+DATES = [
+    ("run-once", "--since"),
+    ("run-once", "--dry-run", "--since"),
+    ("backfill", "--since"),
+    ("backfill", "--since", "2026-01-01", "--until"),
+    ("reconcile", "--since"),
+    ("reconcile", "--until"),
+    ("rebuild", "--start"),
+]
+
+
+@pytest.mark.parametrize("command", DATES, ids=" ".join)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("01/02/2026", "in some countries the day stands first, in others the month. Write "),
+        ("3.4.26", "in some countries the day stands first, in others the month. Write "),
+        ("yesterday", "Write "),
+        ("2026-02-30", "Write "),
+        ("2026-01-02T10:00:00", "Write "),
+        ("0026-01-02T10:00:00Z", "there were no orders in the year 26"),
+    ],
+)
+def test_a_date_that_could_mean_two_things_is_refused(
+    desk: Desk, command: tuple[str, ...], text: str, told: str
+) -> None:
+    said = desk.run(*command, text)
+
+    assert (said.code, said.out) == (2, "")
+    assert f"Invalid value for '{command[-1]}': '{text}'" in " ".join(said.err.split())
+    assert told in " ".join(said.err.split())
+    assert len(desk.world.log) == 0
+
+
+UNKNOWN = [
+    (("run-once", "--order", "9999"), "This order is not in BigCommerce. Take the number from"),
+    (("run-once", "--dry-run", "--order", "9999"), "This order is not in BigCommerce. Take the number from"),
+    (("show", "9999"), "The checkpoint has no order 9999; --live asks BigCommerce for it."),
+    (("show", "9999", "--live"), "9999"),
+    (("stock", "9999"), "The checkpoint has no order 9999; --sku takes the number for a SKU."),
+    (("stock", "NOPE"), "knows no product 'NOPE'. Write its SKU as it stands in the POS."),
+    (("review", "show", "99"), "There is no item 99; see `bcpoll review list --all`."),
+    (("review", "retry", "99"), "There is no item 99; see `bcpoll review list --all`."),
+    (("review", "dismiss", "99", "--reason", "none"), "There is no open item 99; see `bcpoll review list --all`."),
+]
+
+
+@pytest.mark.parametrize(("command", "told"), UNKNOWN, ids=[" ".join(command) for command, _ in UNKNOWN])
+def test_what_nobody_knows_is_refused_in_words_and_as_json(desk: Desk, command: tuple[str, ...], told: str) -> None:
+    desk.run("run-once")
+    before = desk.pos()
+
+    said = desk.run(*command)
+    as_json = desk.run("--json", *command)
+
+    assert (said.code, as_json.code) == (2, 2)
+    assert told in " ".join(said.err.split())
+    assert told in as_json.out
+    assert desk.pos() == before
+
+
+def test_a_wrong_command_line_is_told_as_json_too(desk: Desk) -> None:
+    said = desk.run("--json", "run-once", "--since", "01/02/2026")
+
+    assert said.code == said.json["exit_code"] == 2
+    assert "the day stands first" in said.json["error"]
+
+
+READS_CHECKPOINT = [
+    ("run-once",),
+    ("run-once", "--dry-run"),
+    ("run-once", "--order", "100"),
+    ("backfill", "--all-orders", "--dry-run"),
+    ("backfill", "--all-orders", "--yes"),
+    ("backfill", "--undo", "--yes"),
+    ("status",),
+    ("show", "100"),
+    ("show", "100", "--live"),
+    ("stock", "100"),
+    ("stock", "MUG"),
+    ("reconcile",),
+    ("review", "list"),
+    ("review", "show", "1"),
+    ("review", "retry", "--all"),
+    ("review", "dismiss", "1", "--reason", "none"),
+    ("alerts", "list"),
+    ("check",),
+    ("prune",),
+    ("backup", "copy.db"),
+    ("forget", "ada@example.com", "--yes"),
+]
+
+
+@pytest.mark.parametrize("command", READS_CHECKPOINT, ids=" ".join)
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [('domain_prefix = "sandbox"', 'domain_prefix = "second"'), ('store_hash = "sandbox"', 'store_hash = "second"')],
+    ids=["another POS", "another store"],
+)
+def test_every_command_leaves_the_checkpoint_of_another_shop_alone(
+    desk: Desk, command: tuple[str, ...], was: str, becomes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.folder)
+    desk.run("run-once")
+    content, before = desk.checkpoint.read_bytes(), desk.pos()
+    desk.write_config((was, becomes))
+    desk.config.write_text(f'{desk.config.read_text()}\n[alerts]\nwebhook = "http://127.0.0.1:1/"\n')
+
+    said = desk.run(*command)
+
+    told = " ".join((said.err + said.out).split())
+    # A check goes on to ask both sides, and what they say of another account is worse.
+    assert said.code in ((74,) if command != ("check",) else (74, 77, 69))
+    assert "belongs to the store 'sandbox' and the POS 'sandbox', not to" in told
+    assert "Give every shop a checkpoint of its own" in told
+    assert (desk.checkpoint.read_bytes(), desk.pos()) == (content, before)
+    assert not (desk.folder / "copy.db").exists()
+
+
+ASKS_BOTH = [
+    ("run-once",),
+    ("run-once", "--dry-run"),
+    ("run-once", "--order", "100"),
+    ("run",),
+    ("backfill", "--all-orders", "--yes"),
+    ("show", "100", "--live"),
+    ("reconcile",),
+    ("check",),
+    ("rebuild",),
+]
+
+
+@pytest.mark.parametrize("command", ASKS_BOTH, ids=" ".join)
+def test_swapped_tokens_are_refused_with_the_thought_that_they_may_be(desk: Desk, command: tuple[str, ...]) -> None:
+    if command[0] in ("show", "reconcile"):
+        desk.run("run-once")
+    before = desk.pos()
+    desk.write_config(("store-token", "a-token"), ("pos-token", "store-token"), ("a-token", "pos-token"))
+
+    said = desk.run(*command)
+
+    told = " ".join((said.err + said.out).split())
+    assert said.code == 77
+    assert "refused the token (401)" in told
+    assert "See that it was not swapped with the other side's." in told
+    assert ("the two probably were swapped" in told) is (command == ("check",))
+    assert desk.pos() == before

@@ -54,7 +54,7 @@ def test_settings_that_are_wrong_are_told_one_by_one(desk: Desk) -> None:
 
     assert said.code == 78
     assert [line[:1] for line in lines(said.out) if line[:1].strip()] == ["✗", "✗", "✗", "3"]
-    assert '✗  settings            [sync] interval "1 hour" is not a length of time' in lines(said.out)
+    assert '✗  settings            [sync] interval: "1 hour" is not a length of time' in lines(said.out)
     assert len(desk.world.log) == 0
 
 
@@ -64,7 +64,7 @@ def test_a_missing_file_is_told_with_the_way_to_make_one(desk: Desk) -> None:
     said = desk.run("check")
 
     assert said.code == 78
-    assert f"✗  settings            {desk.config} there is no such file" in lines(said.out)
+    assert f"✗  settings            {desk.config}: there is no such file" in lines(said.out)
     assert "Make one with bcpoll init" in said.out
 
 
@@ -75,7 +75,7 @@ def test_it_can_be_had_as_json(desk: Desk) -> None:
 
     assert (said.code, said.json["exit_code"]) == (78, 78)
     (user,) = [finding for finding in said.json["findings"] if finding["subject"] == "user"]
-    assert (user["verdict"], user["detail"]) == ("problem", '[pos] user the POS has no user "nobody"')
+    assert (user["verdict"], user["detail"]) == ("problem", '[pos] user: the POS has no user "nobody"')
     assert user["remedy"].startswith("It has:")
 
 

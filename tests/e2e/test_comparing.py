@@ -310,7 +310,7 @@ def test_reconcile_runs_beside_a_pass_without_holding_it_up(synced: Desk) -> Non
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--since", "11/10/2026"], "'11/10/2026' is neither a day nor a moment. Write 2026-11-30, or date, time and"),
+        (["--since", "11/10/2026"], "'11/10/2026': in some countries the day stands first, in others the month. Write"),
         (["--since", "10"], "'10' is neither a day nor a moment."),
         (["--since", "2026-02-30"], "'2026-02-30' is neither a day nor a moment."),
         (["--since", "0001-01-01"], "'0001-01-01': there were no orders in the year 1. See whether it is a slip."),

@@ -64,6 +64,21 @@ def test_help_fits_into_eighty_columns(command: list[str]) -> None:
     assert "..." not in text.replace("[ARGS]...", "").replace("[ID]...", "")
 
 
+@names
+def test_help_keeps_to_a_terminal_of_forty_columns(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bcpoll.cli import run
+
+    monkeypatch.setenv("COLUMNS", "40")
+
+    assert run([*command, "--help"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    # A list of values cannot be folded; it stands on a line of its own.
+    assert [line for line in lines if len(line) > 40 and "|" not in line] == []
+
+
 @pytest.mark.parametrize("words", [("--json", "reconcile", "--csv"), ("reconcile", "--csv", "--json")], ids=" ".join)
 def test_json_may_be_said_before_and_after_the_command(words: tuple[str, ...]) -> None:
     assert "Say either --json or --csv." in CliRunner().invoke(cli, [*words]).output

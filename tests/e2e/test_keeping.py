@@ -12,7 +12,7 @@ from program import Desk
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.cli.wiring import now
 from bcpoll.lock import run_lock
-from bcpoll.sandbox.drafts import Shopper
+from bcpoll.sandbox.drafts import Parcel, Shopper
 from bcpoll.sandbox.refunds import Refund
 
 pytestmark = pytest.mark.slow
@@ -260,11 +260,88 @@ def test_forgetting_as_json(known: Desk) -> None:
     assert told["copies"] == []
 
 
-def test_what_is_no_address_is_refused(known: Desk) -> None:
-    said = known.run("forget", "Basil")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["Basil"], "'Basil' is not an e-mail address. Write it as it stands on the orders; for a person without one"),
+        ([], "Name the person by the e-mail address on the orders, or by --order and their numbers."),
+        (["--order", "Basil"], "'Basil' is not the id of an order."),
+    ],
+    ids=["a name", "nothing", "no number"],
+)
+def test_what_names_nobody_is_refused(known: Desk, arguments: list[str], told: str) -> None:
+    said = known.run("forget", *arguments)
 
-    assert said.code == 2
-    assert "is not an e-mail address" in said.err
+    assert (said.code, told in " ".join(said.err.split())) == (2, True)
+
+
+# --- forget --order --------------------------------------------------------------------------------------------------
+
+HAZEL = Shopper(first_name="Hazel", last_name="Saucepan", email="", phone="555-0100")
+
+
+@pytest.fixture
+def nameless(desk: Desk) -> Desk:
+    """Somebody without an e-mail address: an order written and refunded, and one that was set aside."""
+    desk.order(shopper=HAZEL, message="Hazel was here", parcels=(Parcel(cost="6.00", to=HAZEL),))
+    desk.order(shopper=HAZEL, currency="EUR")
+    desk.run("run-once")
+    desk.world.store.refund(103, Refund(lines={0: 1}, reason="Hazel sent it back"))
+    desk.run("run-once")
+    return desk
+
+
+def test_who_left_no_address_is_forgotten_by_order(nameless: Desk) -> None:
+    assert b"Hazel" in everything(nameless.checkpoint)
+
+    said = nameless.run("forget", "--order", "103", "--order", "104", "--yes")
+
+    assert said.code == 0
+    assert said.out.startswith("Forgotten: whoever placed orders 103, 104, in 2 orders.\nWhat stays:")
+    left = everything(nameless.checkpoint)
+    assert [word for word in (b"Hazel", b"555-0100") if word in left] == []
+    assert b"ada@example.com" in left
+    assert nameless.run("forget", "--order", "103").out == "The checkpoint holds nothing of whoever placed order 103.\n"
+    assert nameless.run("run-once").code == 0
+
+
+def test_only_what_there_is_of_the_order_that_is_named_goes(nameless: Desk) -> None:
+    before = {order_id: row.applied for order_id, row in nameless.ledger().items()}
+
+    told = nameless.run("--json", "forget", "--order", "104", "--yes").json
+
+    assert (told["forgotten"]["orders"], told["forgotten"]["set_aside"]) == ([104], 1)
+    assert b"Hazel was here" in everything(nameless.checkpoint)
+    assert {order_id: row.applied for order_id, row in nameless.ledger().items()} == before
+
+
+def test_an_order_leads_to_all_that_were_booked_for_the_same_customer(known: Desk) -> None:
+    told = known.run("--json", "forget", "--order", "103", "--yes").json
+
+    assert told["forgotten"]["orders"] == [103, 104]
+    left = everything(known.checkpoint)
+    assert [word for word in (b"Basil", b"basil@example.com") if word in left.replace(b"not-basil@", b"")] == []
+    assert b"Thyme was here" in left
+
+
+def test_a_registered_customer_without_an_address_goes_with_the_link(desk: Desk) -> None:
+    mint = Shopper(first_name="Mint", last_name="Saucepan", email="", customer_id=77)
+    desk.order(shopper=mint)
+    desk.order(shopper=mint)
+    desk.run("run-once")
+    assert b"Mint" in everything(desk.checkpoint)
+
+    told = desk.run("--json", "forget", "--order", "103", "--yes").json
+
+    assert (told["forgotten"]["orders"], told["forgotten"]["links"]) == ([103, 104], 1)
+    left = everything(desk.checkpoint)
+    assert [word for word in (b"Mint", b"customer:77") if word in left] == []
+
+
+def test_of_an_order_that_was_never_heard_of_there_is_nothing_to_forget(known: Desk) -> None:
+    said = known.run("forget", "--order", "999")
+
+    assert (said.code, said.out) == (0, "The checkpoint holds nothing of whoever placed order 999.\n")
 
 
 def test_a_write_that_is_under_way_keeps_what_it_needs_and_says_so(known: Desk) -> None:
@@ -273,7 +350,7 @@ def test_a_write_that_is_under_way_keeps_what_it_needs_and_says_so(known: Desk) 
 
     said = known.run("forget", "basil@example.com", "--yes")
 
-    assert "1 writes or refunds are under way: run bcpoll run-once, then this again." in said.out
+    assert "1 write or refund is under way: run bcpoll run-once, then this again." in said.out
     assert known.run("run-once").code == 0
     assert known.run("forget", "basil@example.com", "--yes").code == 0
     assert b"Basil was here" not in everything(known.checkpoint)

@@ -71,10 +71,17 @@ class Held:
 @contextmanager
 def held_at_sale(world: World, number: int) -> Iterator[Held]:
     """Hold back the answer to the sale with this number, and to all after it, until told to go on."""
+    with held_at(world, number, lambda request: request.method == "POST" and request.path.endswith("/sales")) as held:
+        yield held
+
+
+@contextmanager
+def held_at(world: World, number: int, wanted: Callable[[Request], bool]) -> Iterator[Held]:
+    """Hold back the answer to the request of a kind with this number, and to all after it, until told to go on."""
     held, seen = Held(), []
 
     def hold(request: Request) -> None:
-        if request.method == "POST" and request.path.endswith("/sales"):
+        if wanted(request):
             seen.append(request)
             if len(seen) >= number:
                 held.arrived.set()

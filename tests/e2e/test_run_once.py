@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -114,7 +115,7 @@ def test_beside_an_order_that_does_not_exist_the_others_are_written(desk: Desk) 
     said = desk.run("run-once", "--order", "100", "--order", "999", "--order", "101")
 
     assert said.code == 2
-    assert "1 of these 3 orders are not in BigCommerce" in said.err
+    assert "1 of these 3 orders is not in BigCommerce" in said.err
     assert sorted(desk.pos().sales) == ["100", "101"]
 
 
@@ -137,10 +138,10 @@ def test_reading_further_back_writes_nothing_twice(desk: Desk) -> None:
     ("arguments", "told"),
     [
         (["--since", "nonsense"], "'nonsense' is not a moment. Write date, time and zone: 2026-11-01T00:00:00Z."),
-        (["--since", "2026-11-01"], "'2026-11-01' is not a moment."),
+        (["--since", "2026-11-01"], "'2026-11-01' is a day, and begins at another moment in each zone."),
         (["--order", "x"], "'x' is not the id of an order. Write its number, such as 1042."),
         (["--since", "2999-01-01T00:00:00Z"], "'2999-01-01T00:00:00Z' is yet to come. Name a moment that has been."),
-        (["--since", "11/10/2026"], "'11/10/2026' is not a moment."),
+        (["--since", "11/10/2026"], "'11/10/2026': in some countries the day stands first, in others the month."),
         (["--since", "0001-01-01T00:00:00Z"], "there were no orders in the year 1. See whether it is a slip."),
         (["--order", "0"], "'0' is not the id of an order."),
         (["--order", "9" * 5000], "is not the id of an order."),
@@ -322,3 +323,46 @@ def test_a_host_whose_clock_is_far_off_is_told_so_and_syncs_all_the_same(desk: D
     assert said.code == 0
     assert told in said.err
     assert "3 sales written" in said.out
+
+
+# --- what reads the lines --------------------------------------------------------------------------------------------
+
+
+def refused(desk: Desk) -> None:
+    desk.world.tokens.store = "another"
+
+
+def closed(desk: Desk) -> None:
+    desk.world.pos.open_register("Online", is_open=False)
+
+
+@pytest.mark.parametrize(("harm", "code", "priority"), [(refused, 77, 3), (closed, 75, 4)])
+def test_in_the_journal_what_ended_a_run_has_its_priority_and_the_runs_id(
+    desk: Desk, harm: Callable[[Desk], None], code: int, priority: int
+) -> None:
+    desk.run("run-once")
+    desk.order()
+    harm(desk)
+
+    said = desk.run("--log-format", "journal", "run-once")
+
+    assert said.code == code
+    what, remedy = said.err.splitlines()[-2:]
+    assert what.startswith(f"<{priority}>[2] ")
+    assert remedy.startswith(f"<{priority}> ")
+    assert all(line[0] == "<" for line in said.err.splitlines())
+
+
+def test_every_line_of_a_run_is_json_to_what_reads_json(desk: Desk) -> None:
+    wrong = desk.order(fields={"total_inc_tax": "1.0000"})
+    desk.config.chmod(0o644)
+    through = desk.run("--log-format", "json", "-vv", "run-once")
+    refused(desk)
+    stopped = desk.run("--log-format", "json", "run-once")
+
+    lines = [json.loads(line) for line in (through.err + stopped.err).splitlines()]
+    assert (through.code, stopped.code) == (3, 77)
+    assert {"time", "level", "run", "order", "message"} <= set.intersection(*(set(line) for line in lines))
+    assert {line["order"] for line in lines if line["level"] == "warning"} == {None, wrong}
+    assert (lines[-1]["level"], lines[-1]["run"]) == ("error", "2")
+    assert lines[-1]["message"].startswith("BigCommerce refused the token (401)")

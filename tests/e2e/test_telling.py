@@ -128,8 +128,9 @@ def test_alerts_test_says_what_did_not_get_through(desk: Desk, told: Hook) -> No
     as_json = desk.run("--json", "alerts", "test").json
 
     assert said.code == 69
-    assert said.out == "webhook: not sent: it answered 404\nping: not sent: it answered 404\n"
-    assert as_json["alerts"][0] == {"by": "webhook", "sent": False, "error": "it answered 404"}
+    wrong = "it answered 404. Look at the address in [alerts]."
+    assert said.out == f"webhook: not sent: {wrong}\nping: not sent: {wrong}\n"
+    assert as_json["alerts"][0] == {"by": "webhook", "sent": False, "error": wrong}
 
 
 def test_alerts_test_where_nobody_is_named(desk: Desk) -> None:
@@ -199,8 +200,8 @@ def test_without_the_extra_it_is_said_how_to_get_it(desk: Desk, monkeypatch: pyt
     import sys
 
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    monkeypatch.delitem(sys.modules, "bcpoll.metrics", raising=False)
-    monkeypatch.delattr("bcpoll.metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "bcpoll.monitoring.metrics", raising=False)
+    monkeypatch.delattr("bcpoll.monitoring.metrics", raising=False)
     add(desk, '[metrics]\nfile = "bcpoll.prom"')
 
     said = desk.run("run-once")

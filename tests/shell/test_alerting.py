@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from shop import Shop
 
-from bcpoll.alerts import Alerts, channels_of, ping_of
-from bcpoll.apply import STOPPED
-from bcpoll.channels import Letter, NotSent, Ping
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import AlertChoices
-from bcpoll.errors import CheckpointError, RetryLater, Unreachable
+from bcpoll.errors import STOPPED, CheckpointError, RetryLater, Unreachable
 from bcpoll.lock import LockHeld
+from bcpoll.monitoring.alerts import Alerts, channels_of, ping_of
+from bcpoll.monitoring.channels import Letter, NotSent, Ping, Unheard
 
 DOWN = Unreachable("The store is down.")
 FULL = CheckpointError("The checkpoint cannot grow: the disk is full", hint="Free some space.")
@@ -227,9 +226,44 @@ def test_a_checkpoint_that_cannot_be_used_is_told_once_a_day_and_told_to_be_over
         shop.time.forward(hours=1)
     a_pass(shop, alerts)
 
-    assert told == [(0, "checkpoint"), (24, "checkpoint")]
-    assert kept.subjects == ["over: checkpoint"]
+    assert told == [(0, "checkpoint unusable"), (24, "still: checkpoint unusable")]
+    assert kept.subjects == ["over: checkpoint unusable"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_used_is_told_over_each_channel_until_it_gets_through(
+    shop: Shop, kept: Kept, tmp_path: Path
+) -> None:
+    deaf = Kept("deaf", fails=True)
+    alerts = alerts_for(shop, deaf, kept, place=tmp_path / "bcpoll.db")
+    alerts.ended(FULL, ())
+    alerts.ended(FULL, ())
+    assert kept.subjects == ["checkpoint unusable"]
+
+    deaf.fails = False
+    alerts.ended(FULL, ())
+    assert (deaf.subjects, kept.subjects) == (["checkpoint unusable"], [])
+
+    deaf.fails = True
+    a_pass(shop, alerts)
+    a_pass(shop, alerts)
+    deaf.fails = False
+    a_pass(shop, alerts)
+    assert (deaf.subjects, kept.subjects) == (["over: checkpoint unusable"], ["over: checkpoint unusable"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_silence_is_measured_by_the_clock_of_the_shop(
+    shop: Shop, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = []
+    monkeypatch.setattr("bcpoll.monitoring.alerts.unusual_silence", lambda hours, now, zone: zones.append(str(zone)))
+    alerts = alerts_for(shop, kept)
+    a_pass(shop, alerts)
+    shop.order()
+    a_pass(shop, alerts)
+
+    assert zones == ["America/Chicago"]
 
 
 # --- telling itself --------------------------------------------------------------------------------------------------
@@ -249,6 +283,37 @@ def test_what_does_not_get_through_is_tried_again_with_the_next_pass(
     deaf.fails = False
     a_pass(shop, alerts)
     assert (deaf.subjects, kept.subjects) == (["set aside: foreign currency"], [])
+
+
+@pytest.mark.parametrize(("error", "tries"), [(Unheard("timed out"), 1), (NotSent("it answered 400"), 2)])
+def test_a_channel_that_nobody_hears_is_waited_for_once_in_a_pass(shop: Shop, error: NotSent, tries: int) -> None:
+    class Deaf(Kept):
+        def send(self, letter: Letter) -> None:
+            super().send(letter)
+            raise error
+
+    deaf = Deaf()
+    alerts = alerts_for(shop, deaf)
+    shop.order(currency="EUR")
+    shop.store.overwrite(shop.order(), {"total_inc_tax": "1.0000"})
+
+    a_pass(shop, alerts)
+
+    assert len(deaf.letters) == tries
+
+
+def test_a_bug_in_one_channel_silences_no_other(shop: Shop, kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Kept):
+        def send(self, letter: Letter) -> None:
+            raise UnicodeError("a bug")
+
+    alerts = alerts_for(shop, Broken("broken"), kept)
+    shop.order(currency="EUR")
+
+    a_pass(shop, alerts)
+
+    assert kept.subjects == ["set aside: foreign currency"]
+    assert "alert by broken not sent" in caplog.text
 
 
 def test_whatever_goes_wrong_while_telling_is_logged_and_no_more(

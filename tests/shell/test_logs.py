@@ -193,6 +193,34 @@ def test_a_run_is_named_for_its_length_and_on_every_thread() -> None:
     assert stream.getvalue() == "<4>[42] hello\n<4>over\n"
 
 
+def test_what_happens_for_an_order_is_named_for_it_on_its_own_thread_alone() -> None:
+    stream = configured(LogFormat.JSON, level=logging.DEBUG)
+    with logs.about_order(118):
+        log.debug("GET /orders/118")
+        log.warning("another one", extra={"order": 119})
+        with logs.about_order(0):
+            log.debug("GET /products")
+        thread = threading.Thread(target=log.debug, args=("elsewhere",))
+        thread.start()
+        thread.join()
+    log.debug("over")
+
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["message"], one["order"]) for one in told] == [
+        ("GET /orders/118", 118),
+        ("another one", 119),
+        ("GET /products", None),
+        ("elsewhere", None),
+        ("over", None),
+    ]
+
+
+def test_a_line_about_an_order_whose_number_begins_like_another_names_both() -> None:
+    stream = configured()
+    log.warning("follows order 118", extra={"order": 11})
+    assert "order 11: follows order 118" in stream.getvalue()
+
+
 def test_a_record_whose_arguments_do_not_fit_is_still_shown() -> None:
     stream = configured()
     log.warning("%d orders", "three")
@@ -265,3 +293,31 @@ def test_a_handler_that_fails_shows_no_secret(capsys: pytest.CaptureFixture[str]
     stream.close()
     log.warning("token %s", SECRET)
     assert "hush" not in capsys.readouterr().err
+
+
+# --- people ---
+
+ADDRESS = "ada@example.com"
+ABOUT_ADA: dict[str, Callable[[], object]] = {
+    "message": lambda: log.warning(f"customer email:{ADDRESS}"),
+    "argument": lambda: log.info("refused: %r", {"email": ADDRESS}),
+    "exception": lambda: failed(f"no answer about {ADDRESS}"),
+    "extra": lambda: log.error("x", extra={"body": {ADDRESS: [ADDRESS]}}),
+}
+
+
+@pytest.mark.parametrize("say", ABOUT_ADA.values(), ids=ABOUT_ADA)
+def test_above_debug_level_nobodys_address_gets_into_a_line_nor_into_what_is_kept_of_them(
+    say: Callable[[], object],
+) -> None:
+    stream = configured(LogFormat.JSON)
+    with logs.kept(9) as kept:
+        say()
+    assert logs.MASK in stream.getvalue()
+    assert ADDRESS not in stream.getvalue() + "".join(kept)
+
+
+def test_who_looks_for_a_fault_sees_addresses() -> None:
+    stream = configured(level=logging.DEBUG)
+    log.debug("customer %s", ADDRESS)
+    assert ADDRESS in stream.getvalue()
