@@ -4,10 +4,12 @@ Owns click. Each command imports what it needs when it runs, so that `--help` st
 `wiring`, what things look like in `render`.
 """
 
+import io
 import logging
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -91,8 +93,10 @@ def run(arguments: list[str]) -> int:
         click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except click.ClickException as error:
+        shown = io.StringIO()
+        error.show(shown)
         with suppress(OSError):
-            error.show()
+            _say(shown.getvalue())
             if "--json" in arguments:
                 print_json({"error": error.format_message(), "hint": "", "exit_code": error.exit_code})
         return error.exit_code
@@ -157,9 +161,22 @@ def _tell(error: BcpollError, *, as_json: bool) -> None:
     level = logging.WARNING if isinstance(error, RetryLater) else logging.ERROR
     text = "\n".join(filter(None, (error.message, error.hint)))
     if not log_end(text, level=level):
-        click.echo(f"bcpoll: {text}", err=True)
+        _say(f"bcpoll: {text}")
     if as_json:
         print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+
+
+def _say(text: str) -> None:
+    """Print a text on stderr; on a terminal that is too narrow for it, folded between its words."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
+    for line in text.splitlines():
+        click.echo(line if len(line) <= width else _folded(line, width), err=True)
+
+
+def _folded(line: str, width: int) -> str:
+    """A line on several, each indented like it; an address or a path stays in one piece, to be copied."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 for _command in (

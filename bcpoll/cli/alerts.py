@@ -1,6 +1,6 @@
 """`bcpoll alerts`: what the owner is being told at present, and whether a message would come."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,7 @@ from bcpoll.cli.options import Options, pass_options, print_json
 
 if TYPE_CHECKING:
     from bcpoll.config import Settings
-    from bcpoll.core.alerts import Told
-    from bcpoll.monitoring.alerts import Alerts
+    from bcpoll.monitoring.alerts import Alerts, Listed
 
 _NOT_SENT = 69
 
@@ -24,20 +23,20 @@ def alerts() -> None:
 @alerts.command("list", epilog="Example: bcpoll alerts list", short_help="List what you are being told at present.")
 @pass_options
 def list_matters(options: Options) -> None:
-    """List what was told and is not over yet, since when, over which way, and what to do about it.
+    """List what was told and is not over yet: since when, when last, by which way, and what to do about it.
 
     Each matter is told once, then once a day for as long as it goes on, and once more when it is over. Reads the
-    checkpoint alone: it needs no network.
+    checkpoint alone: it needs no network, and knows what the last pass found.
     """
     from bcpoll.cli import wiring
 
     settings = wiring.settings_of(options.config, options.environ)
     found = _alerts(settings)
     with wiring.open_checkpoint(settings, create=False) as checkpoint:
-        matters = found.standing(checkpoint)
+        matters = found.listed(checkpoint)
     ways = [one.name for one in (*found.channels, found.ping) if one is not None]
     if options.as_json:
-        print_json({"alerts": list(_as_json(matters)), "by": ways})
+        print_json({"alerts": [_as_json(one) for one in matters], "by": ways})
     else:
         _show(matters, ways)
 
@@ -72,37 +71,33 @@ def _alerts(settings: "Settings") -> "Alerts":
     return found
 
 
-def _as_json(matters: "Mapping[str, Mapping[str, Told]]") -> Iterator[dict[str, Any]]:
+def _as_json(one: "Listed") -> dict[str, Any]:
     from bcpoll.core.alerts import remedy
     from bcpoll.core.times import iso
 
-    for matter, told in matters.items():
-        by = {way: iso(one.told_at) for way, one in told.items()}
-        yield {"matter": matter, "since": iso(_since(told)), "told_at": by, "remedy": remedy(matter)}
+    told_at = {way: iso(at) for way, at in one.told_at.items()}
+    return {"matter": one.matter, "since": iso(one.since), "told_at": told_at, "remedy": remedy(one.matter)}
 
 
-def _show(matters: "Mapping[str, Mapping[str, Told]]", ways: list[str]) -> None:
+def _show(matters: "Sequence[Listed]", ways: list[str]) -> None:
     from bcpoll.cli import render
     from bcpoll.core.alerts import remedy
 
     if not matters:
-        click.echo(f"Nothing is the matter that you were told of. You are told by: {', '.join(ways)}.")
+        click.echo(f"Nothing is the matter. You would be told by: {', '.join(ways)}.")
         return
     rows = [
-        (matter, _moment(_since(told)), _moment(max(one.told_at for one in told.values())), ", ".join(told))
-        for matter, told in matters.items()
+        (
+            one.matter,
+            _moment(one.since),
+            _moment(max(one.told_at.values())) if one.told_at else "not yet",
+            ", ".join(one.told_at),
+            remedy(one.matter),
+        )
+        for one in matters
     ]
-    remedies = [remedy(matter) for matter in matters]
-    render.show_table(
-        "What you are being told",
-        ("matter", "since", "told last", "by", "what to do"),
-        [(*row, text) for row, text in zip(rows, remedies, strict=True)],
-        below="what to do",
-    )
-
-
-def _since(told: "Mapping[str, Told]") -> datetime:
-    return min(one.since for one in told.values())
+    columns = ("matter", "since", "told last", "by", "what to do")
+    render.show_table("What you are being told", columns, rows, below="what to do")
 
 
 def _moment(at: datetime) -> str:

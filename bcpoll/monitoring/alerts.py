@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import AlertChoices
-from bcpoll.core.alerts import REMINDED_EVERY, Kind, Message, Seen, Told, judge, messages
+from bcpoll.core.alerts import REMINDED_EVERY, Kind, Message, Seen, aside, judge, messages
 from bcpoll.core.personal import masked
 from bcpoll.core.rejected import Reason
 from bcpoll.core.rhythm import HOUR, WEEK, WEEKS, Silence, unusual_silence
@@ -53,6 +53,15 @@ def channels_of(choices: AlertChoices) -> tuple[Channel, ...]:
 def ping_of(choices: AlertChoices) -> Ping | None:
     """The check that is pinged around each pass, if there is one."""
     return Ping(choices.ping.get_secret_value()) if choices.ping is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Something that is the matter, since when, and when it was told last over which channel."""
+
+    matter: str
+    since: datetime
+    told_at: Mapping[str, datetime]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +115,21 @@ class Alerts:
             sends[ping.name] = lambda: ping.stopped("A test of bcpoll's.")
         return {name: _outcome(send) for name, send in sends.items()}
 
-    def standing(self, checkpoint: Checkpoint) -> Mapping[str, Mapping[str, Told]]:
-        """What is being told at present: by matter, when each channel was told of it."""
-        found: dict[str, dict[str, Told]] = {}
-        for channel in self.channels:
-            for matter, told in checkpoint.told(channel.name).items():
-                found.setdefault(matter, {})[channel.name] = told
-        return found
+    def listed(self, checkpoint: Checkpoint) -> list[Listed]:
+        """What is being told at present; orders that are set aside also where no message got through yet."""
+        by_channel = {one.name: checkpoint.told(one.name) for one in self.channels}
+        since: dict[str, datetime] = {}
+        for item in checkpoint.review_items():
+            since.setdefault(aside(item.reason), item.first_at)
+        since |= {matter: told.since for one in by_channel.values() for matter, told in one.items()}
+        return [
+            Listed(
+                matter=matter,
+                since=begun,
+                told_at={name: told[matter].told_at for name, told in by_channel.items() if matter in told},
+            )
+            for matter, begun in since.items()
+        ]
 
     # --- pings ---
 

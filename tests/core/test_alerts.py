@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bcpoll.core.alerts import Kind, Matter, Message, Seen, Told, Trouble, aside, judge, messages
+from bcpoll.core.alerts import Kind, Matter, Message, Seen, Told, Trouble, aside, judge, messages, remedy
 from bcpoll.core.rejected import REASONS, Reason
 from bcpoll.core.rhythm import Silence
 
@@ -171,9 +171,50 @@ def test_an_unusual_silence_is_told_with_what_would_be_usual() -> None:
     )
 
 
-@pytest.mark.parametrize("matter", [*Matter, *map(aside, Reason)])
-def test_of_every_matter_there_is_a_word_for_its_end(matter: str) -> None:
-    (message,) = messages({matter: None}, {matter: Told(since=NOW, told_at=NOW)}, NOW)
+ENDS = {
+    Matter.ACCESS: "BigCommerce and the POS let bcpoll in again.",
+    Matter.NO_SUCCESS: "Passes get through again.",
+    Matter.NO_ORDERS: "Orders come in again.",
+    **{aside(reason): "No order is set aside for this reason any more." for reason in Reason},
+}
 
-    assert message.line.endswith(".")
-    assert message.line[0].isupper()
+
+@pytest.mark.parametrize(("matter", "line"), ENDS.items())
+def test_of_every_matter_there_is_a_word_for_its_end(matter: str, line: str) -> None:
+    (message,) = messages({matter: None}, {matter: Told(since=NOW - DAY, told_at=NOW)}, NOW)
+
+    assert (message.line, message.since, message.remedy) == (line, NOW - DAY, "")
+
+
+def test_every_trouble_says_since_when_and_what_to_do() -> None:
+    silence = Silence(since=NOW - 20 * HOUR, expected=16, longest=12 * HOUR)
+    troubles = {
+        Matter.ACCESS: found(got_through=False, refused="no")[Matter.ACCESS],
+        Matter.NO_SUCCESS: found(got_through=False, last_success=NOW - DAY)[Matter.NO_SUCCESS],
+        Matter.NO_ORDERS: found(silence=silence)[Matter.NO_ORDERS],
+    }
+
+    assert {matter: trouble.since for matter, trouble in troubles.items() if trouble} == {
+        Matter.ACCESS: NOW,
+        Matter.NO_SUCCESS: NOW - DAY,
+        Matter.NO_ORDERS: NOW - 20 * HOUR,
+    }
+    for matter, trouble in troubles.items():
+        assert trouble is not None
+        assert trouble.remedy == remedy(matter)
+    assert len({remedy(matter) for matter in Matter} - {""}) == 3
+
+
+def test_for_a_matter_that_is_not_known_any_more_there_is_no_remedy() -> None:
+    assert remedy("set aside: something of an older version") == ""
+
+
+def test_ten_orders_are_all_named() -> None:
+    trouble = found(set_aside={Reason.EDITED: [(number, NOW) for number in range(1, 11)]})[aside(Reason.EDITED)]
+
+    assert trouble is not None
+    assert "(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)." in trouble.line
+
+
+def test_what_was_told_this_very_moment_is_not_told_again() -> None:
+    assert tell({"rain": TROUBLE}, {"rain": Told(since=NOW, told_at=NOW)}, NOW) == []

@@ -233,12 +233,25 @@ def test_what_is_being_told_can_be_listed_for_as_long(owner: Owner, life: Life, 
     life.mend(owner)
     owner.passes()
 
-    assert nothing.out == "Nothing is the matter that you were told of. You are told by: webhook, email, ping.\n"
+    assert nothing.out == "Nothing is the matter. You would be told by: webhook, email, ping.\n"
     ((matter, by),) = [(one["matter"], list(one["told_at"])) for one in told["alerts"]]
     assert (matter, by, told["by"]) == (life.told_as, ["webhook", "email"], ["webhook", "email", "ping"])
     assert told["alerts"][0]["remedy"].endswith(".")
     assert life.told_as in shown
     assert owner.desk.run("alerts", "list").out == nothing.out
+
+
+def test_what_could_not_be_told_yet_is_listed_as_such(owner: Owner) -> None:
+    owner.receiver.status = 500
+    set_aside(owner)
+    owner.desk.run("run-once")
+
+    told = owner.desk.run("--json", "alerts", "list").json["alerts"]
+    owner.desk.config.write_text(owner.desk.config.read_text().replace("email_to", "#").replace("smtp_", "# smtp_"))
+    shown = owner.desk.run("alerts", "list").out
+
+    assert [(one["matter"], list(one["told_at"])) for one in told] == [("set aside: totals differ", ["email"])]
+    assert "not yet" in shown
 
 
 def test_the_list_needs_somebody_to_be_told_and_a_checkpoint(owner: Owner) -> None:

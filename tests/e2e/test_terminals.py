@@ -63,6 +63,23 @@ def test_no_line_is_wider_than_a_narrow_terminal_and_none_has_a_colour_where_tha
         assert len(lines) >= 1
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["review", "list", "--for", "nonsense"], "is no reason why orders are set aside."),
+        (["login"], "Fill in client_id and client_secret of your application;"),
+        (["show", "9"], "The checkpoint has no order 9;"),
+    ],
+)
+def test_what_went_wrong_is_folded_between_words(desk: Desk, command: list[str], told: str) -> None:
+    desk.run("run-once")
+
+    lines = shown(desk, *command, width=40).splitlines()
+
+    assert [line for line in lines if len(line) > 40] == []
+    assert told in " ".join(" ".join(lines).split())
+
+
 def test_a_terminal_is_shown_colours_unless_told_otherwise(desk: Desk) -> None:
     assert COLOUR.findall(shown(desk, "check", NO_COLOR=""))
 
