@@ -26,6 +26,8 @@ A page, from raw orders to the checkpoint. The words are those of `core`:
     recover       intents that an earlier run left unsettled
     stock         adjustments of the stock, each carried out once
     putback       the stock that history sold, put back
+    unnoted       adjustments that a run unknown to the checkpoint has made
+    unnoted       adjustments that the POS holds and the checkpoint does not know
     books         what became of each order, written down
 
 What they work with:

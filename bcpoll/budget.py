@@ -219,9 +219,10 @@ class WindowBudget(Budget):
     # In percent. Always left alone, so that another process's first request finds room to ask, too.
     _LEAST_RESERVED = 1
 
-    # What the limit needs in flight is latency x limit / window (Little's law); twice as much also makes up for the
-    # pauses between pages. A few are always let through: after a silence, a whole window's worth may leave at once.
-    _AMPLE = 2.0
+    # What the limit needs in flight is latency x limit / window (Little's law); three times as much also makes up for
+    # what is done one after the other between pages. A few are always let through: after a silence, a whole window's
+    # worth may leave at once.
+    _AMPLE = 3.0
     _FEW = 4
 
     # After so many times the latency without an answer, what was known of others' requests is old.

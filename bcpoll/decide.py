@@ -33,7 +33,7 @@ from bcpoll.lines import whole_order
 from bcpoll.logs import about_order
 from bcpoll.planned import Planned
 from bcpoll.rebuild import caught_up
-from bcpoll.refunds import NONE, OrderRefunds, RefundBook
+from bcpoll.refunds import NO_REFUNDS, OrderRefunds, RefundBook
 from bcpoll.resolve import Resolver
 from bcpoll.shell import Shell
 from bcpoll.transactions import TransactionReader
@@ -57,7 +57,7 @@ class Version:
     raw: Json
     head: Head | Rejected
     applied: Applied
-    refunds: OrderRefunds = NONE
+    refunds: OrderRefunds = NO_REFUNDS
     is_ours: bool = True
     """False for an order from before the start that is looked at only because it was refunded."""
     history: History | None = None
@@ -153,7 +153,7 @@ class Decider:
         for raw, head in heads:
             order_id = order_id_of(raw)
             row = ledger.get(order_id)
-            of_order = refunds.get(order_id, NONE)
+            of_order = refunds.get(order_id, NO_REFUNDS)
             is_in_ledger = row is not None and row.disposition != UNDONE
             is_known = (again and order_id not in self.older) or is_in_ledger or order_id in watched
             is_ours = is_known or not is_before(head, self.start)
@@ -181,7 +181,7 @@ class Decider:
     def _with_asked_refunds(self, versions: Iterable[Version]) -> Iterator[Version]:
         """Where the status says Refunded and no refund is known, the store is asked before anything is made of it."""
         every = list(versions)
-        without = (one for one in every if one.refunds is NONE and _is_refunded(one.head, self._shell.policy))
+        without = (one for one in every if one.refunds is NO_REFUNDS and _is_refunded(one.head, self._shell.policy))
         unknown = {order_id_of(one.raw) for one in without}
         self.looked_at |= unknown
         self.ask_refunds(unknown)

@@ -1,11 +1,11 @@
-"""What products that the POS lacks begin with: read from the store together with all that is still to be booked.
+"""The opening stock of products that the POS lacks: the store's stock, and all that is still to be booked of them.
 
-Owns that what is left and what is still to come are of one moment. BigCommerce counts an order when it is placed, the
-POS when its sale is written; in between lies the rest of the backlog, what waits in review, and what is pending. So
-before a product is created, the rest of the backlog is looked through once for all codes that the POS lacks, and what
-is left of them is read before and after: only where nothing moved meanwhile do the two belong together. Since no order
-is booked before its products are there, what was found holds for the rest of the pass, on whichever page a product is
-created. Nothing is put right afterwards, and nothing has to be remembered: a pass that dies begins anew.
+Owns that both are of one moment. BigCommerce takes an order's units out of stock when it is placed, the POS when its
+sale is written; in between lie the rest of the backlog, what waits in review, and what is pending. So before a product
+is created, the backlog is looked through once for all codes that the POS lacks, and the store's stock of them is read
+before and after: only where it did not change do the two belong together. No order is booked before its products
+exist, so what was found holds for the rest of the pass. Nothing is corrected afterwards, and nothing has to be
+remembered: a pass that dies begins anew.
 """
 
 import logging
@@ -24,17 +24,17 @@ from bcpoll.core.status import AWAITING, Disposition, OrderStatus
 from bcpoll.decide import is_before
 from bcpoll.errors import BcpollError
 from bcpoll.lines import whole_order
-from bcpoll.refunds import NONE, OrderRefunds
+from bcpoll.refunds import NO_REFUNDS, OrderRefunds
 from bcpoll.shell import Shell
 
 log = logging.getLogger(__name__)
 
-# How often the backlog is looked through until nothing moved meanwhile. In a shop that sells every second nothing ever
-# stands still: then the last look has to do.
+# How often the backlog is looked through at most until the stock did not change meanwhile. In a shop that sells every
+# second it always does: then the last look has to do.
 _LOOKS = 3
 
-# What an order may still wait for where its status is not imported yet. Not looked through to the end where they are
-# thousands: nobody waits for those any more.
+# Statuses that may not be imported yet but take stock in BigCommerce. Where thousands of orders are in one of them, it
+# is not looked through to the end: most of those are abandoned.
 _NOT_YET = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, *sorted(AWAITING))
 _MOST_PAGES = 4
 
@@ -72,7 +72,7 @@ class _Waiting:
 
 
 class OpeningStock:
-    """Knows what new products begin with, for the length of a pass."""
+    """Finds the opening stock of new products, for the length of a pass."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class OpeningStock:
             order_id = order_id_of(raw)
             if order_id in neutral:
                 continue
-            row, of_order = ledger.get(order_id), refunds.get(order_id, NONE)
+            row, of_order = ledger.get(order_id), refunds.get(order_id, NO_REFUNDS)
             order = self._order(raw, is_known=order_id in ledger or order_id in watched)
             if order is None or (_is_done(row, raw) and not of_order.waiting):
                 continue

@@ -17,10 +17,12 @@ from bcpoll.errors import STOPPED
 from bcpoll.opening import OpeningStock
 from bcpoll.planned import Planned
 from bcpoll.putback import StockReturner
+from bcpoll.rebuild import take_over
 from bcpoll.refunds import RefundBook
 from bcpoll.resolve import Resolver
 from bcpoll.shell import Shell
 from bcpoll.stock import StockTaker
+from bcpoll.unnoted import settle_unnoted
 
 
 class Pages:
@@ -60,7 +62,7 @@ class Pages:
         `also` is done in the closing transaction of a page that was carried out to its end.
         """
         self._counts["read"] += len(rows)
-        evaluated = self.evaluate(rows, again=again)
+        evaluated = self._up_to_date(self.evaluate(rows, again=again), rows, again=again)
         result = self._applied(evaluated.planned)
         checkpoint, now = self._shell.checkpoint, self._shell.clock()
         with checkpoint.atomic():
@@ -78,9 +80,17 @@ class Pages:
             raise result.stopped_by
         self.heed_stop()
 
+    def take_over(self) -> set[int]:
+        """Take over the sales that the POS holds and the checkpoint does not know; gives their orders."""
+        shell = self._shell
+        found = take_over(shell.pos, shell.checkpoint, shell.store_hash, shell.clock())
+        return {*found.orders, *self.refunds.catch_up(found.others)}
+
     def settle_stock(self) -> None:
         """Put back the stock that backfilled sales took; then take out returned goods that are not to be restocked."""
         shell = self._shell
+        if shell.checkpoint.stock_owed(1) or shell.checkpoint.refunds_to_take_out():
+            settle_unnoted(shell.pos, shell.checkpoint)
         returner = StockReturner(shell, run_id=self._run_id)
         back = returner.settle()
         self._counts["put_back"] += back.units
@@ -94,6 +104,27 @@ class Pages:
         """Raise what ends a run that was asked to stop."""
         if self._shell.stop.is_set():
             raise STOPPED
+
+    def _up_to_date(self, evaluated: Evaluated, rows: Sequence[Json], *, again: bool) -> Evaluated:
+        """The decisions about a page, anew for orders that a run unknown to this checkpoint has written meanwhile.
+
+        A request for all that is to be written: a copy of the checkpoint on another host, or a backup that was put
+        back, would write its sales a second time otherwise, and a POS may take them for others.
+        """
+        busy = {one.order_id for one in evaluated.planned if one.plan.actions}
+        # Before its first write a checkpoint is behind nothing: another's sales would have kept it from its first run.
+        is_first = not self._shell.checkpoint.version_before(self._shell.clock())
+        if not busy or is_first or self.decider.trusts_ledger:
+            return evaluated
+        overtaken = self.take_over() & busy
+        if not overtaken:
+            return evaluated
+        anew = self.evaluate([raw for raw in rows if order_id_of(raw) in overtaken], again=again)
+        return Evaluated(
+            planned=(*(one for one in evaluated.planned if one.order_id not in overtaken), *anew.planned),
+            rejected=(*evaluated.rejected, *anew.rejected),
+            left_alone=(*evaluated.left_alone, *anew.left_alone),
+        )
 
     def _applied(self, planned: Sequence[Planned]) -> PageResult:
         if all(not one.plan.actions for one in planned):

@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 INTO_STOCK = StockReason(name="BigCommerce history, in", adds=True)
 """By this reason in the POS it is known that a backfill was run."""
-_OUT_OF_STOCK = StockReason(name="BigCommerce history, out", adds=False)
+OUT_OF_STOCK = StockReason(name="BigCommerce history, out", adds=False)
 
 # By whether units are put in.
-_REASONS = {True: INTO_STOCK, False: _OUT_OF_STOCK}
+_REASONS = {True: INTO_STOCK, False: OUT_OF_STOCK}
 
 # The most that one request may adjust.
 _AT_ONCE = 1000

@@ -1,7 +1,7 @@
 """A lost checkpoint: noticing that it is lost or behind, and making it anew from what the POS holds.
 
-Owns what can be read back. Our sales are known by their ids, which follow from the order; what the POS cannot tell (the
-order's own version, its content) is left open, and the next pass takes it over from the store without writing.
+Owns what can be read back. Our sales are known by their ids, which follow from the order. What the POS cannot tell (the
+version of the order, its content) is left open: the next pass fills it in from the store without writing to the POS.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +21,7 @@ from bcpoll.errors import AccessRefused, CheckpointError
 from bcpoll.ports import OrderSource, PointOfSale
 from bcpoll.putback import INTO_STOCK
 from bcpoll.refunds import found_booked, told_rows
+from bcpoll.resolve import PRODUCT_FEED
 from bcpoll.start import fix_start
 
 # How many of the store's newest orders are looked for among our sales. Where bcpoll ran before, one of so many was
@@ -86,25 +87,42 @@ def caught_up(pos: PointOfSale, store_hash: str, applied: Applied) -> Applied:
     return applied
 
 
-def take_over(pos: PointOfSale, checkpoint: Checkpoint, store_hash: str, now: datetime) -> int:
-    """Bring the ledger up to what the POS holds of our sales by now, and give how many it did not know.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenOver:
+    """What the version feed of sales showed."""
 
-    The same as `caught_up` for every order at once, through the version feed: a request for each page of sales.
+    orders: frozenset[int]
+    """The orders of which it showed a newer sale than the ledger knew."""
+    others: frozenset[int]
+    """The orders that other sales name: those of refunds are among them."""
+
+
+def take_over(pos: PointOfSale, checkpoint: Checkpoint, store_hash: str, now: datetime) -> TakenOver:
+    """Bring the ledger up to what the POS holds of our sales by now, whoever wrote them.
+
+    The same as `caught_up` for every order at once, through the version feed: a request for each page of sales. Done
+    before anything is written, so that no sale can be newer than where the feed was left and still be passed over.
     """
-    taken = 0
-    version = max(checkpoint.feed_version(_SALES_FEED), checkpoint.version_before(now))
-    for page in pos.sales_after(version):
+    orders, others = set[int](), set[int]()
+    known = checkpoint.feed_version(_SALES_FEED) or checkpoint.version_before(now)
+    for page in pos.sales_after(known or checkpoint.feed_version(PRODUCT_FEED)):
         newer = list(_newer(page.rows, checkpoint, store_hash, now))
         with checkpoint.atomic():
             checkpoint.record(newer)
             checkpoint.set_feed_version(_SALES_FEED, page.version)
-        taken += len(newer)
-    return taken
+        orders |= {row.order_id for row in newer}
+        named = ((sale, named_order(sale)) for sale in page.rows)
+        others |= {order_id for sale, order_id in named if order_id and not revision_of(store_hash, order_id, sale.id)}
+    return TakenOver(orders=frozenset(orders), others=frozenset(others))
 
 
 def _newer(rows: Iterable[PosSale], checkpoint: Checkpoint, store_hash: str, now: datetime) -> Iterator[LedgerRow]:
-    """A row for each order of which a newer sale was found than the ledger knows, to be read once more."""
-    ours = [(sale, order_id) for sale in rows if (order_id := named_order(sale))]
+    """A row for each order of which a newer sale was found than the ledger knows, to be read once more.
+
+    Of one with an unsettled write, its own look-up tells what came of it.
+    """
+    unsettled = {intent.order_id for intent in checkpoint.open_intents()}
+    ours = [(sale, order_id) for sale in rows if (order_id := named_order(sale)) and order_id not in unsettled]
     known = checkpoint.ledger({order_id for _, order_id in ours})
     newest = {order_id: row.applied.revision for order_id, row in known.items()}
     for sale, order_id in ours:

@@ -24,7 +24,7 @@ from bcpoll.checkpoint import (
 )
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.times import parse_time
-from bcpoll.errors import TooHeavy, WrongAnswer
+from bcpoll.errors import TooHeavy, Unreachable, WrongAnswer
 from bcpoll.logs import about_order
 from bcpoll.memory import applied_from, booking_from, owed_from
 from bcpoll.ports import PointOfSale
@@ -52,9 +52,12 @@ def recover(shell: Shell, *, run_id: int) -> Counter[str]:
         try:
             with about_order(intent.order_id):
                 found = _LOOK_UPS[intent.kind](shell.pos, intent)
-        except (TooHeavy, WrongAnswer) as error:
+        except (Unreachable, WrongAnswer) as error:
             if shell.checkpoint.tried(intent.key) < _MOST_LOOK_UPS:
                 raise
+            if not isinstance(error, (TooHeavy, WrongAnswer)):
+                # Is it this one look-up, or is all of the POS down? Then this says so.
+                shell.pos.retailer()
             counts["set_aside"] += recovery.set_aside(intent, error.message)
             continue
         recovery.settle(intent, found)
@@ -72,16 +75,18 @@ class _Recovery:
     def set_aside(self, intent: Intent, said: str) -> bool:
         """Have a person look at an intent that cannot be looked up, and give whether that is news.
 
-        What belongs to no single order, such as a product, is told with the orders that need it (`resolve`), and an
-        address costs no order.
+        A customer or a product is told with the orders that need it (`resolve`), and an address costs no order. But an
+        adjustment that belongs to no order keeps all others waiting, and is told for itself.
         """
         log.warning("%s cannot be looked up: %s", intent.key, said, extra={"order": intent.order_id})
-        if not intent.order_id or intent.kind is IntentKind.ADDRESS:
+        is_for_itself = bool(intent.order_id) or intent.kind is IntentKind.STOCK
+        if not is_for_itself or intent.kind is IntentKind.ADDRESS:
             return False
         rejected = Rejected(
             order_id=intent.order_id, reason=Reason.OUTCOME_UNKNOWN, field=intent.kind.value, detail=said
         )
-        return self.checkpoint.set_aside(rejected, {}, fingerprint="", now=self.now, run_id=self.run_id)
+        digest = "" if intent.order_id else intent.key
+        return self.checkpoint.set_aside(rejected, {}, fingerprint=digest, now=self.now, run_id=self.run_id)
 
     def settle(self, intent: Intent, found: str | None) -> None:
         """Settle an intent by what its look-up found, None for nothing, and write down what follows from that."""
@@ -92,7 +97,8 @@ class _Recovery:
             else:
                 checkpoint.settle(key, IntentState.DONE, at=self.now, detail="looked up: in the POS", result=found)
                 self._write_down(intent, found)
-            self._make_due(intent)
+            self._make_due(intent, is_there=found is not None)
+            checkpoint.solve_unnumbered(key, self.now)
 
     def _write_down(self, intent: Intent, found: str) -> None:
         """Write down a write that is in the POS."""
@@ -149,10 +155,15 @@ class _Recovery:
         )
         self.checkpoint.keep_backfilled([pending])
 
-    def _make_due(self, intent: Intent) -> None:
-        """Have an order that was set aside for this intent tried again in this run: now its outcome is known."""
+    def _make_due(self, intent: Intent, *, is_there: bool) -> None:
+        """Have an order that was set aside for this intent tried again in this run: now its outcome is known.
+
+        What did not get there more than once waits for its next try: else a write that the POS always breaks over would
+        be sent with every run.
+        """
         item = self.checkpoint.review_item_of(intent.order_id)
-        if item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN:
+        is_ours = item is not None and item.state is ReviewState.OPEN and item.reason is Reason.OUTCOME_UNKNOWN
+        if item is not None and is_ours and (is_there or not item.tries):
             self.checkpoint.retry([item.id], self.now)
 
     def _ledger_row(self, intent: Intent) -> LedgerRow:

@@ -39,7 +39,7 @@ class OrderRefunds:
     """Whether the order is to be looked at because of them."""
 
 
-NONE = OrderRefunds()
+NO_REFUNDS = OrderRefunds()
 
 
 class RefundBook:
@@ -103,17 +103,23 @@ class RefundBook:
         rows |= {row.refund_id: row for row in self._told.values() if row.order_id in order_ids}
         return [row for _, row in sorted(rows.items())]
 
-    def catch_up(self, order_ids: Collection[int]) -> None:
-        """Mark waiting refunds as booked where the POS holds their sales already: the checkpoint may be behind it."""
+    def catch_up(self, order_ids: Collection[int]) -> set[int]:
+        """Mark waiting refunds as booked where the POS holds their sales already: the checkpoint may be behind it.
+
+        Gives the orders of those.
+        """
+        caught_up: set[int] = set()
         for row in self._rows_of(order_ids):
             sale_id = refund_sale_id(self._store_hash, row.refund_id, row.undone)
             with about_order(row.order_id):
                 sale = self._pos.sale(sale_id) if row.state is RefundState.WAITING else None
             if sale is not None:
                 booked = found_booked(row, sale)
+                caught_up.add(row.order_id)
                 self._told[row.refund_id] = booked
                 if self._keeps:
                     self._checkpoint.keep_found_refunds([booked])
+        return caught_up
 
     def due_orders(self) -> list[int]:
         """The orders that are to be looked at because of a refund."""

@@ -1,6 +1,6 @@
-"""The start of a shop: from when on its orders are imported, and which older ones may still become real.
+"""The start of a shop: the moment from which its orders are imported, and older orders that may still become real.
 
-Owns what a checkpoint holds from its first moment on, whether it is new or was made anew from the POS.
+Owns what a checkpoint holds to begin with, whether it is new or was made anew from the POS.
 """
 
 import logging

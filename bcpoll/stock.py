@@ -1,12 +1,13 @@
 """Adjustments of the POS's stock: each is carried out once, however often it has to be tried.
 
 An adjustment is relative and has no key of its own, so it goes through an intent with the version of the POS's feed
-just before it, and is looked up there before any second try. Never is one begun while another is unclear: then a
-look-up can only ever find the one that it looks for. Owns that, and the goods that came back with a refund and are not
-to be stock again; what a backfill puts back is `putback`'s.
+just before it, and is looked up there before any second try. None is begun while another one is unclear, so that a
+look-up can only find the one it looks for. Owns that, and taking out returned goods that are not to be restocked; what
+a backfill puts back is `putback`'s.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -236,15 +237,26 @@ def own_reason(reason_id: str) -> Json:
 
 def missing(pos: PointOfSale, items: Iterable[Json], since: int) -> list[Json]:
     """The items of an adjustment that the POS's feed does not show after a version."""
-    found = [_identity(row) for page in pos.adjustments_after(since) for row in page.rows]
+    return without(items, (row for page in pos.adjustments_after(since) for row in page.rows))
+
+
+def without(items: Iterable[Json], others: Iterable[Json]) -> list[Json]:
+    """The items of which the others hold no counterpart; each of these is the counterpart of one."""
+    found = Counter(map(_identity, others))
     rest: list[Json] = []
     for item in items:
         wanted = _identity(item)
-        if wanted in found:
-            found.remove(wanted)
+        if found[wanted]:
+            found[wanted] -= 1
         else:
             rest.append(item)
     return rest
+
+
+def left_of(intent: Intent) -> list[Json]:
+    """The items of an adjustment that is done, those left out that its result says are still to be sent."""
+    rest = json.loads(intent.result or "{}")
+    return [item for item in intent.body.get("items", ()) if str(item["product_id"]) not in rest]
 
 
 def rest_text(rest: Iterable[Json]) -> str:

@@ -73,10 +73,10 @@ class TransactionReader:
 
 
 def outstanding(checkpoint: Checkpoint, policy: Policy, now: datetime) -> list[int]:
-    """Orders that are booked as not paid although their status may say paid: those with nothing but an authorization.
+    """Orders that are booked as not paid although their status may say paid, as those that are only authorized.
 
-    It is not documented that a capture moves an order's time of change, so the nightly sweep looks at each of them; at
-    those that have been waiting for longer than an authorization stands, by turns, about once a month.
+    A capture may not change an order's modification time (not documented), so the nightly sweep looks at each of them.
+    Those that have waited longer than any authorization stands are looked at by turns, each about once a month.
     """
     turn = now.toordinal() % _TURNS
     return [

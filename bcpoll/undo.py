@@ -40,6 +40,7 @@ from bcpoll.recover import recover
 from bcpoll.resolve import PRODUCT_FEED
 from bcpoll.send import NOT_SENT, Result, void_sale
 from bcpoll.shell import Shell
+from bcpoll.unnoted import settle_unnoted
 
 # So many orders are read at once to add them up.
 _PAGE = 250
@@ -179,6 +180,8 @@ class _Page:
             self._intend(jobs)
             halt = threading.Event()
             self._close(rows, jobs, list(self._pool.map(lambda job: _carried_out(shell, job, halt), jobs)))
+        if self._checkpoint.stock_owed(1):
+            settle_unnoted(shell.pos, self._checkpoint)
         StockReturner(shell, run_id=self._run_id).settle()
 
     def _jobs(self, rows: Sequence[BackfilledOrder]) -> Iterator[_Job]:

@@ -31,7 +31,8 @@ _INTEND = """
 _OLD = """
     CREATE TEMP TABLE pruned AS
     SELECT id, key, order_id, kind, target, since, created_at, tries, state, detail, result, settled_at, run_id
-    FROM intents WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?
+    FROM intents WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?1
+        AND NOT (kind = 'stock' AND since >= (SELECT version FROM feeds WHERE name = 'stock adjustments'))
 """
 _PRUNE = (
     "DELETE FROM intents WHERE id IN (SELECT id FROM pruned)",
@@ -123,6 +124,14 @@ class Intents(StockMoves):
     def history(self, order_id: int) -> list[Intent]:
         """All intents of an order, oldest first."""
         return self._read(_intent, "SELECT * FROM intents WHERE order_id = ? ORDER BY id", order_id)
+
+    def adjusted_since(self, version: int) -> list[Intent]:
+        """The adjustments of stock that are done and were begun at a version of the POS's feed or after it."""
+        return self._read(
+            _intent,
+            "SELECT * FROM intents WHERE kind = 'stock' AND since >= ? AND state = 'done' ORDER BY id",
+            version,
+        )
 
     def version_before(self, at: datetime) -> int:
         """A version of the POS's feed that was reached before a time: whatever was written since is newer; 0 for none.

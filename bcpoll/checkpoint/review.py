@@ -112,6 +112,15 @@ class Review(CheckpointFile):
             any_of(order_ids),
         )
 
+    def solve_unnumbered(self, fingerprint: str, now: datetime) -> int:
+        """Close the item of what belongs to no order, by its fingerprint, and give how many there were."""
+        return self._write(
+            "UPDATE review SET state = 'solved', last_at = ?, next_try = NULL"
+            " WHERE state = 'open' AND order_id = 0 AND fingerprint = ?",
+            time_text(now),
+            fingerprint,
+        )
+
     def dismiss(self, item_id: int, note: str, now: datetime) -> bool:
         """Close an open item because a person says so, and give whether there was such an item."""
         changed = self._write(

@@ -351,5 +351,10 @@ _STOCK_MOVES = (
     "CREATE INDEX stock_moves_by_target ON stock_moves (target)",
 )
 
+_ADJUSTMENTS = (
+    # Which adjustments are known is asked for before each further one, among all writes there ever were.
+    "CREATE INDEX adjustments ON intents (since) WHERE kind = 'stock'",
+)
+
 # Step n brings a file from version n to n + 1; the number of steps is the version that this program writes.
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _BACKFILL, _STOCK_MOVES)
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _BACKFILL, _STOCK_MOVES, _ADJUSTMENTS)

@@ -1,7 +1,7 @@
 """The opening stock of a product that the POS lacks: what BigCommerce has left, and what is still to be booked of it.
 
-Owns the reckoning for one product and for one order. Which orders there are, and when BigCommerce was asked, is the
-caller's concern; what was left and which orders are still to come has to be of one moment.
+Owns the calculation for one product and for one order. Which orders those are, and that the stock and the orders are
+of one moment, is the caller's concern.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -160,10 +160,10 @@ def _with_own_total(desired: Desired, applied: Applied) -> Applied:
 
 
 def _clash(found: Plan, desired: Desired, applied: Applied, refunded: Refunded) -> Reason | None:
-    """Why the life cycle cannot go on: no sale is voided whose refunds stand.
+    """Why the life cycle cannot go on, if it cannot: no sale is voided while refunds of it stand.
 
-    An edit that lowers the total by just what waits to be refunded may be the refund itself, told twice; and a refund
-    that does not come to what the edited lines cost may be of the lines as they were before.
+    An edit that lowers the total by exactly what waits to be refunded may be that refund, told in two ways. And a
+    refund that does not come to what its items cost now may be of the lines as they were before the edit.
     """
     if not any(isinstance(action, VoidSale) for action in found.actions):
         return None

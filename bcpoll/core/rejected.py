@@ -159,7 +159,9 @@ REASONS: Mapping[Reason, ReasonText] = MappingProxyType(
         ),
         Reason.OUTCOME_UNKNOWN: ReasonText(
             cause="The POS gave no clear answer.",
-            remedy="Look whether the sale is in its sales history; it is looked up again at the start of every run.",
+            remedy="Look in the POS whether what the field names got there: a sale, its payments or its void in the"
+            " sales history, under the order's number; a customer or an address by the e-mail; a product by its code;"
+            " stock in the product's inventory history. It is looked up again at the start of every run.",
             may_pass=True,
         ),
         Reason.UNEXPECTED: ReasonText(

@@ -1,8 +1,8 @@
 """How much of the POS's rate limit a backfill uses, and that it is never refused: `python -m tests.bench.pace`.
 
-A backfill of more orders than the limit lets through, against a sandbox whose limit has the documented shape over a
-shorter window, sliding or beginning anew. Then limit or latency change on the way, and then passes run beside it. What
-is measured side by side shares the machine.
+A backfill of more orders than the limit lets through, against a sandbox whose limit has the documented shape and speed
+over a shorter window, sliding or beginning anew; then limit or latency change on the way; then passes run beside it.
+All of it side by side: at these speeds most of the time is waiting.
 """
 
 import signal
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +18,6 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bcpoll import portion
 from bcpoll.adapters import pos
 from bcpoll.cli import run
 from bcpoll.cli.playground import settings_text
@@ -30,15 +29,23 @@ from tests.bench.tables import table, verdict
 
 TARGET = 0.97
 
-# What the limit counts by in truth: turns are as much shorter as the window is.
+# The window that there is in truth.
 _REAL_WINDOW = 300.0
 
 # Enough orders for every customer, product and charge of the mix to have occurred once.
 _KNOWN = 100
 
-# How often a poller comes, in parts of a window, and what it finds.
-_POLLS = 15
+# How often a poller comes, in seconds, and what it finds.
+_POLLS_EVERY = 50.0
 _NEW = 2
+
+# Of the processor there is enough for so many at once.
+_AT_ONCE = 40
+
+
+def quota(registers: int, window: float) -> int:
+    """How many requests a window takes that is shorter than the real one; no POS takes fewer than with one register."""
+    return max(round((300 * registers + 50) * window / _REAL_WINDOW), 350)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Cell:
     @property
     def quota(self) -> int:
         """How many requests a window takes."""
-        return 300 * self.registers + 50
+        return quota(self.registers, self.window)
 
     @property
     def kind(self) -> str:
@@ -131,7 +138,7 @@ def served(cell: Cell, history: int) -> Iterator[Pos]:
         (config := Path(folder) / "config.toml").touch(mode=0o600)
         start = FIRST + timedelta(minutes=_KNOWN + history)
         text = settings_text(url, world).replace('"2000-01-01T00:00:00Z"', f'"{start:%Y-%m-%dT%H:%M:%SZ}"')
-        config.write_text(text.replace("[sync]\n", "[sync]\nworkers = 64\n"))
+        config.write_text(text)
         point = Pos(cell, config, store, set_limit)
         point.backfill().wait()
         store.count += history
@@ -143,10 +150,9 @@ def served(cell: Cell, history: int) -> Iterator[Pos]:
 
 
 def _run(config: str, window: str, *arguments: str) -> int:
-    """A command line in a world of shorter windows, and of turns that are as much shorter."""
+    """A command line in a world of shorter windows."""
     assert pos.connect.__kwdefaults__ is not None
     pos.connect.__kwdefaults__["window"] = float(window)
-    portion._TURN *= float(window) / _REAL_WINDOW
     return run(["--config", config, *arguments])
 
 
@@ -187,22 +193,23 @@ class Change:
 
 
 def changed(change: Change) -> tuple[object, ...]:
-    """Change limit or latency in the middle of the second window; what is used of the two windows after it."""
-    cell, quota = change.before, 300 * change.registers + 50
-    with served(cell, 3 * cell.quota + 3 * quota) as point, point.backfill() as process:
+    """Change limit or latency in the middle of the second window; what is used of the two windows after that one."""
+    cell, later = change.before, quota(change.registers, change.before.window)
+    with served(cell, 3 * cell.quota + 3 * later) as point, point.backfill() as process:
         begun = point.first_request(process)
-        at = begun + 1.5 * cell.window
-        _await(at)
-        in_flight = point.tally.in_flight
-        point.set(quota, change.latency)
-        ends = at + 2 * cell.window
+        _await(begun + 1.5 * cell.window)
+        on_their_way = point.tally.in_flight
+        point.set(later, change.latency)
+        # Before its end there is no room but for what was added.
+        after, ends = begun + 2 * cell.window, begun + 4 * cell.window
         _await(ends)
         process.send_signal(signal.SIGTERM)
-    used = point.tally.share(at, ends, 2 * quota)
-    refused, unavoidable = len(point.tally.refused), max(in_flight, 1) if quota < cell.quota else 0
+    used = point.tally.share(after, ends, 2 * later)
+    # What was on its way there, and what left in place of what was on its way back; or the one that is first to ask.
+    refused, unavoidable = len(point.tally.refused), max(2 * on_their_way, 1) if later < cell.quota else 0
     return (
         f"{change.name}, {cell.kind}",
-        f"{cell.quota:,} to {quota:,}",
+        f"{cell.quota:,} to {later:,} in {cell.window:.0f} s",
         f"{used:.1%}",
         f"{TARGET:.0%}",
         verdict(used, TARGET, more_is_better=True),
@@ -213,7 +220,7 @@ def changed(change: Change) -> tuple[object, ...]:
 
 
 def shared(cell: Cell) -> tuple[object, ...]:
-    """Let passes run beside a backfill, with orders that come in meanwhile; what both use, and how long passes take."""
+    """Let passes over new orders run beside a backfill; what both use, and how much longer some passes take."""
     waits: list[float] = []
     with served(cell, (cell.windows + 1) * cell.quota) as point:
         point.runs("run-once").wait()
@@ -226,10 +233,10 @@ def shared(cell: Cell) -> tuple[object, ...]:
                 point.store.count += _NEW
                 point.runs("run-once").wait()
                 waits.append(time.monotonic() - came)
-                _await(min(came + cell.window / _POLLS, ends))
+                _await(min(came + _POLLS_EVERY, ends))
             process.send_signal(signal.SIGTERM)
     used = point.tally.share(begun, ends, cell.windows * cell.quota)
-    refused, longest = len(point.tally.refused), (max(waits) - min(waits)) / cell.window * _REAL_WINDOW
+    refused, longest = len(point.tally.refused), max(waits) - min(waits)
     return (
         f"{cell.registers} registers, {cell.kind}",
         f"{cell.quota:,} in {cell.window:.0f} s",
@@ -241,50 +248,49 @@ def shared(cell: Cell) -> tuple[object, ...]:
     )
 
 
-def _cells(latencies: Sequence[float], registers: Sequence[int], window: float, *, slides: bool) -> list[Cell]:
-    return [
-        Cell(latency, count, max(window, latency * 100), slides=slides) for latency in latencies for count in registers
-    ]
-
-
 def main(*, is_quick: bool = False) -> None:
-    """Measure what is steady, then what changes, then what is shared; as much side by side as the machine bears."""
-    window, registers = (15.0, (1, 3)) if is_quick else (30.0, (1, 3, 10))
-    both = (True, False)
-    slow = [] if is_quick else [cell for slides in both for cell in _cells((1.0,), registers, window, slides=slides)]
-    quick = [_cells((latency,), registers, window, slides=slides) for latency in (0.02, 0.2) for slides in both]
-    with ThreadPoolExecutor(len(slow) + len(registers)) as pool:
-        slowly = [pool.submit(steady, cell) for cell in slow]
-        rows = [row for group in quick for row in list(pool.map(steady, group))]
-        rows += [one.result() for one in slowly]
-        table(
-            "Share of the POS's limit that a backfill uses",
-            ("", "limit", "used", "target", "", "most in flight", "429", ""),
-            rows,
+    """Measure what is steady, what changes and what is shared."""
+    kinds = (True,) if is_quick else (True, False)
+    latencies, registers = ((0.02, 0.2), (1, 10)) if is_quick else ((0.02, 0.2, 1.0), (1, 5, 10))
+    long, short = (60.0, 50.0) if is_quick else (100.0, 75.0)
+    cells = [
+        Cell(latency, count, long, slides=slides) for latency in latencies for count in registers for slides in kinds
+    ]
+    changes = [
+        Change(name, Cell(before, one, short, slides=slides), other, after)
+        for name, one, other, before, after in _CHANGES[is_quick * 2 :]
+        for slides in kinds
+    ]
+    beside = [Cell(0.2, count, long, slides=slides) for count in registers[:2] for slides in kinds]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        all_steady, all_changed, all_shared = (
+            [pool.submit(measure, one) for one in ones]  # type: ignore[operator]
+            for measure, ones in ((steady, cells), (changed, changes), (shared, beside))
         )
-        few, many = Cell(0.02, 1, 20.0), Cell(0.02, 3, 20.0)
-        changes = [
-            Change("a register added", few, 2, 0.02),
-            Change("a register closed", many, 2, 0.02),
-            Change("latency from 20 to 200 ms", many, 3, 0.2),
-            Change("latency from 200 to 20 ms", Cell(0.2, 3, 20.0), 3, 0.02),
-        ]
-        fixed = [Change(one.name, _fixed(one.before), one.registers, one.latency) for one in changes]
-        table(
-            "Share that it uses in the two windows after a change",
-            ("", "limit", "used", "target", "", "429", "on their way", ""),
-            [row for group in (changes, fixed) for row in list(pool.map(changed, group))],
-        )
-        beside = [Cell(0.1, count, 30.0, slides=slides, windows=3) for slides in both for count in registers[:2]]
-        table(
-            "A backfill with passes beside it, [sync] reserve as it is by itself",
-            ("", "limit", "both used", "passes", "longest wait, at 300 s", "429", ""),
-            list(pool.map(shared, beside)),
-        )
+    table(
+        "Share of the POS's limit that a backfill uses",
+        ("", "limit", "used", "target", "", "most in flight", "429", ""),
+        [one.result() for one in all_steady],
+    )
+    table(
+        "Share that it uses in the two windows after a change",
+        ("", "limit", "used", "target", "", "429", "unavoidable", ""),
+        [one.result() for one in all_changed],
+    )
+    table(
+        "A backfill with passes beside it, a tenth of the limit being left to them ([sync] reserve)",
+        ("", "limit", "both used", "passes", "longest, over the shortest", "429", ""),
+        [one.result() for one in all_shared],
+    )
 
 
-def _fixed(cell: Cell) -> Cell:
-    return Cell(cell.latency, cell.registers, cell.window, slides=False)
+# With registers and latency before and after.
+_CHANGES = (
+    ("five registers added", 5, 10, 0.2, 0.2),
+    ("from 200 to 20 ms", 10, 10, 0.2, 0.02),
+    ("five registers closed", 10, 5, 0.2, 0.2),
+    ("from 20 to 1,000 ms", 10, 10, 0.02, 1.0),
+)
 
 
 if __name__ == "__main__":

@@ -344,7 +344,7 @@ class TestAClosedRegister:
 
         shop.pass_()
 
-        assert shop.asked("pos") == ["POST /sales"]
+        assert shop.asked("pos") == ["GET /sales", "GET /sales", "POST /sales"]
         assert shop.lives() == []
 
     def test_it_is_no_excuse_where_the_pos_took_another_sale(self) -> None:

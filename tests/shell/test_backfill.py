@@ -336,7 +336,7 @@ class TestStock:
         shop.count_stock()
         point = shop.world.pos
         bad = point.with_code("B")[0]["id"]
-        shop.watch("GET", "/stock_adjustments", lambda: point.delete(point.products, bad))
+        shop.watch("GET", "/custom_inventory_adjustment_reasons", lambda: point.delete(point.products, bad))
 
         shop.backfill()
 
@@ -536,7 +536,7 @@ class TestWhatItCosts:
             "GET /v3/orders/payment_actions/refunds": 1,
         }
 
-    def test_a_page_more_is_four_transactions_more_two_for_its_sales_and_two_for_their_stock(self):
+    def test_a_page_more_is_six_transactions_more_for_its_sales_for_their_stock_and_for_what_the_pos_has_new(self):
         def commits(orders: int) -> int:
             shop = with_history(orders, page_size=50)
             shop.pass_()
@@ -545,7 +545,7 @@ class TestWhatItCosts:
             shop.backfill()
             return statements.count("COMMIT")
 
-        assert commits(110) - commits(60) == 4
+        assert commits(110) - commits(60) == 6
 
     def test_the_preview_counts_and_adds_up_and_writes_nothing(self):
         shop = with_history(6)

@@ -309,7 +309,7 @@ class TestPace:
 
         assert till.refused == 0
         assert till.share_used(4) >= 0.97
-        assert program.most_in_flight <= max(4, 2 * 2 * latency * till.limit / WINDOW) + 1
+        assert program.most_in_flight <= max(4, 3 * 2 * latency * till.limit / WINDOW) + 1
 
     @pytest.mark.parametrize("others", OTHERS)
     def test_two_processes_of_one_token_are_never_refused(self, others: str, registers: int, counts: str) -> None:

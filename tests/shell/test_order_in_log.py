@@ -17,7 +17,7 @@ from bcpoll.sandbox.refunds import Refund
 
 # What is asked once for all orders of a page, or for customers and products, which belong to several.
 _SHARED = re.compile(
-    r"/v2/orders: |/v2/store|/v2/time|/refunds: |/v2/orders/count|/v3/catalog"
+    r"/v2/orders: |/sales: |/v2/store|/v2/time|/refunds: |/v2/orders/count|/v3/catalog"
     r"|/(retailer|registers|outlets|users|payment_types|taxes|products|customers|search|inventory)\\b"
 )
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bcpoll.checkpoint import IntentKind, IntentState, ReviewState, file
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import AppliedState
 from bcpoll.core.status import OrderStatus
-from bcpoll.errors import Unreachable
+from bcpoll.errors import Unreachable, WrongAnswer
 from bcpoll.recover import recover
 from bcpoll.sandbox.drafts import Parcel
 from bcpoll.sandbox.faults import Fault
@@ -288,7 +289,7 @@ class TestLookingUp:
     def looked_up(self, shop: Shop) -> int:
         with shop.connected() as shell:
             run_id = shop.checkpoint.begin_run("pass", shop.time.now())
-            return recover(shell.pos, shop.checkpoint, now=shop.time.now(), run_id=run_id)["recovered"]
+            return recover(shell, run_id=run_id)["recovered"]
 
     @KINDS
     def test_what_is_found_was_written(self, event: str, kind: IntentKind) -> None:
@@ -339,14 +340,15 @@ class TestLookingUp:
         assert [intent.state for intent in shop.checkpoint.open_intents()] == [IntentState.OPEN]
         assert shop.asked("store") == []
 
-    def test_a_pos_that_breaks_over_one_look_up_holds_up_no_other_for_long(self) -> None:
+    @pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.ERROR_503, Fault.RESET_BEFORE, Fault.HTML_BODY])
+    def test_a_pos_that_breaks_over_one_look_up_holds_up_no_other_for_long(self, fault: Fault) -> None:
         shop = self.left_open("sale", after=True)
         stuck, later = max(shop.store.orders), shop.order()
         unsettled = shop.sales(stuck)[0]["id"]
-        shop.fails(Fault.ERROR_500, "GET", f"/sales/{unsettled}", times=1_000)
+        shop.fails(fault, "GET", f"/sales/{unsettled}", times=1_000)
 
         for _ in range(2):
-            with pytest.raises(Unreachable):
+            with pytest.raises((Unreachable, WrongAnswer)):
                 shop.pass_()
         report = shop.pass_()
 
@@ -445,3 +447,44 @@ class TestUnknownOutcomes:
         assert [item.reason for item in shop.review()] == [Reason.OUTCOME_UNKNOWN]
         shop.later()
         assert (shop.lives(), shop.review()) == ([], [])
+
+    @pytest.mark.slow
+    def test_one_that_never_gets_there_is_sent_less_and_less_often(self) -> None:
+        shop = opened()
+        order = shop.order()
+        shop.fails(Fault.ERROR_500, "POST", "/sales", times=1_000)
+        sent = 0
+        for _ in range(96):
+            shop.time.forward(minutes=5)
+            shop.pass_()
+            sent += shop.writes().count("POST /sales")
+
+        assert [item.order_id for item in shop.review()] == [order]
+        assert sent == 5
+        shop.world.faults.clear()
+        shop.later(hours=25)
+        assert (shop.lives(), shop.review(), shop.checkpoint.open_intents()) == ([], [], [])
+
+    def test_a_stock_adjustment_of_a_backfill_that_cannot_be_looked_up_is_told_and_taken_back_once_it_can(self) -> None:
+        shop = Shop()
+        shop.order(at=NOW - timedelta(days=30))
+        shop.count_stock()
+        shop.fails(Fault.RESET_BEFORE, "POST", "/stock_adjustments")
+        broken = Fault.ERROR_500, "GET", "/stock_adjustments"
+        shop.watch("POST", "/stock_adjustments", lambda: shop.fails(*broken, times=1_000))
+        with pytest.raises(Unreachable):
+            shop.backfill()
+        for _ in range(2):
+            with pytest.raises(Unreachable):
+                shop.pass_()
+
+        report = shop.pass_()
+
+        assert report.set_aside == 1
+        [item] = shop.review()
+        assert (item.order_id, item.reason, item.field) == (0, Reason.OUTCOME_UNKNOWN, "stock")
+        assert "inventory history" in item.hint
+        assert shop.pass_().set_aside == 0
+        shop.world.faults.clear()
+        shop.later(2)
+        assert (shop.lives(), shop.review(), shop.checkpoint.open_intents()) == ([], [], [])
