@@ -8,7 +8,6 @@ settle together with the cursor, in one transaction.
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bcpoll.checkpoint import BookedRefund, Intent, IntentKind, IntentState, Settlement, StockOwed
@@ -23,7 +22,6 @@ from bcpoll.registers import closed, make_ready, waiting_for
 from bcpoll.resolve import PRODUCT_FEED, Resolved, Resolver
 from bcpoll.send import NOT_SENT, Result
 from bcpoll.shell import Shell
-from bcpoll.unnoted import settle_unnoted
 from bcpoll.writes import Ids, Write, remembered, writes_of
 
 
@@ -184,14 +182,9 @@ class Applier:
             if one.order_id in unsettled
         }
 
-    def _intend(self, jobs: Sequence[_Job]) -> None:
+    def _intend(self, jobs: Iterable[_Job]) -> None:
         checkpoint, now = self.shell.checkpoint, self.shell.clock()
         since = checkpoint.feed_version(PRODUCT_FEED)
-        if any(write.owed or (write.booked and write.booked.to_take_out) for job in jobs for write in job.writes):
-            # What was adjusted until now settles what is owed until now, and nothing of what these writes will owe.
-            # Without the right to see them none was made, and no trouble with them is to keep a sale waiting.
-            with suppress(BcpollError):
-                settle_unnoted(self.shell.pos, checkpoint)
         checkpoint.intend(
             Intent(
                 key=write.key,

@@ -279,13 +279,13 @@ class _Run:
         before = None if backfill.moves_stock else checkpoint.start()
         decider.history = History(backfill_id=backfill.id, neutral_before=before)
         if found.begins_page:
-            self._counts["taken_over"] += len(pages.take_over())
+            self._counts["taken_over"] += len(pages.catch_up())
         decider.trusts_ledger = True
         self._counts["known"] += found.known
         self._counts["looked_at"] += found.looked_at
         pages.carry_out(found.orders, also=lambda: checkpoint.move_backfill(backfill.id, found.position))
         if found.ends_page:
-            pages.settle_stock()
+            pages.adjust_stock()
 
     def _so_far(self, *, is_complete: bool = False) -> Report:
         return Report(counts=self._counts, total=self._total, before=self._before, is_complete=is_complete)

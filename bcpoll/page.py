@@ -7,13 +7,15 @@ noted once it is done, is the caller's business.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 
 from bcpoll.apply import Applier, Outcome, PageResult
 from bcpoll.books import Books
 from bcpoll.core.decode import order_id_of
 from bcpoll.core.order import Json
+from bcpoll.core.sale import CreateRefund
 from bcpoll.decide import Decider, Evaluated
-from bcpoll.errors import STOPPED
+from bcpoll.errors import STOPPED, AccessRefused, BcpollError
 from bcpoll.opening import OpeningStock
 from bcpoll.planned import Planned
 from bcpoll.putback import StockReturner
@@ -86,11 +88,27 @@ class Pages:
         found = take_over(shell.pos, shell.checkpoint, shell.store_hash, shell.clock())
         return {*found.orders, *self.refunds.catch_up(found.others)}
 
+    def catch_up(self) -> set[int]:
+        """Take over the sales and adjustments that the POS holds and the checkpoint does not know; gives the orders.
+
+        Adjustments that were made before this settle what is owed by now, and nothing of what is written from here on.
+        """
+        overtaken = self.take_over()
+        # Without the right to see adjustments, none was made.
+        with suppress(AccessRefused):
+            settle_unnoted(self._shell.pos, self._shell.checkpoint)
+        return overtaken
+
     def settle_stock(self) -> None:
+        """Adjust the stock by all that is owed, less what the POS shows to have been adjusted by an unknown run."""
+        checkpoint = self._shell.checkpoint
+        if checkpoint.stock_owed(1) or checkpoint.refunds_to_take_out():
+            settle_unnoted(self._shell.pos, checkpoint)
+        self.adjust_stock()
+
+    def adjust_stock(self) -> None:
         """Put back the stock that backfilled sales took; then take out returned goods that are not to be restocked."""
         shell = self._shell
-        if shell.checkpoint.stock_owed(1) or shell.checkpoint.refunds_to_take_out():
-            settle_unnoted(shell.pos, shell.checkpoint)
         returner = StockReturner(shell, run_id=self._run_id)
         back = returner.settle()
         self._counts["put_back"] += back.units
@@ -129,6 +147,10 @@ class Pages:
     def _applied(self, planned: Sequence[Planned]) -> PageResult:
         if all(not one.plan.actions for one in planned):
             return PageResult(outcomes=tuple(Outcome.idle(one) for one in planned))
+        if not self.decider.history and any(map(_takes_out, planned)):
+            # No trouble with the adjustments is to keep a sale waiting: they are looked at once more afterwards.
+            with suppress(BcpollError):
+                settle_unnoted(self._shell.pos, self._shell.checkpoint)
         applier = Applier(shell=self._shell, resolver=self._resolver(), pool=self._pool, run_id=self._run_id)
         return applier.apply(planned)
 
@@ -143,3 +165,8 @@ class Pages:
                 run_id=self._run_id,
             )
         return self._made_resolver
+
+
+def _takes_out(planned: Planned) -> bool:
+    """Whether returned goods are to be taken out of the stock once a plan is carried out."""
+    return any(isinstance(action, CreateRefund) and not action.restocks for action in planned.plan.actions)

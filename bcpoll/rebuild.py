@@ -104,15 +104,20 @@ def take_over(pos: PointOfSale, checkpoint: Checkpoint, store_hash: str, now: da
     before anything is written, so that no sale can be newer than where the feed was left and still be passed over.
     """
     orders, others = set[int](), set[int]()
-    known = checkpoint.feed_version(_SALES_FEED) or checkpoint.version_before(now)
-    for page in pos.sales_after(known or checkpoint.feed_version(PRODUCT_FEED)):
+    noted = reached = checkpoint.feed_version(_SALES_FEED)
+    for page in pos.sales_after(noted or checkpoint.version_before(now) or checkpoint.feed_version(PRODUCT_FEED)):
+        reached = page.version
         newer = list(_newer(page.rows, checkpoint, store_hash, now))
-        with checkpoint.atomic():
-            checkpoint.record(newer)
-            checkpoint.set_feed_version(_SALES_FEED, page.version)
+        if newer:
+            with checkpoint.atomic():
+                checkpoint.record(newer)
+                checkpoint.set_feed_version(_SALES_FEED, reached)
+            noted = reached
         orders |= {row.order_id for row in newer}
         named = ((sale, named_order(sale)) for sale in page.rows)
         others |= {order_id for sale, order_id in named if order_id and not revision_of(store_hash, order_id, sale.id)}
+    if reached != noted:
+        checkpoint.set_feed_version(_SALES_FEED, reached)
     return TakenOver(orders=frozenset(orders), others=frozenset(others))
 
 

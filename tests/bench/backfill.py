@@ -24,8 +24,9 @@ from tests.bench.tables import table, verdict
 
 _WRITTEN, _DRY, _POS_REQUESTS, _BYTES, _MEMORY = 400, 1_500, 1.05, 1_000, 150
 
-# Sales and stock are two writes to the POS, and each of them has its intent before it and its settlement after it.
-_COMMITS = 4
+# Sales and stock are two writes to the POS, and each of them has its intent before it and its settlement after it. How
+# far the two feeds were read, of sales and of adjustments, is noted once a page.
+_COMMITS = 6
 
 # How many orders stand on a page.
 _PAGE = 250
