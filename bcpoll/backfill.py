@@ -1,9 +1,10 @@
-"""The historical pass: the orders from before the start, page by page and by id, each brought over once.
+"""The historical pass: brings over the orders from before the start, page by page in order of their ids, each once.
 
-Owns which orders are of the past, how far it has got, and that what they sold is put back into stock. What is done
-about an order is what a pass does (`page`). A page is carried out in as many turns as the POS's limit asks for
-(`portion`). Between two turns it holds nothing, neither lock nor file, so that the passes of a running poller come in
-between; and nothing is remembered but counts, the position and the rest of the page.
+Owns which orders belong to the past, how far a backfill has got, and that the stock their sales take is put back. What
+is done about each order is the same as in a pass (`page`). A page is carried out in several turns where the POS's rate
+limit leaves no room for all of it at once (`portion`). Between turns a backfill holds no lock and keeps no file open,
+so that the passes of a running poller can come in between; it remembers only counts, its position and the rest of the
+page.
 """
 
 import logging
@@ -23,6 +24,7 @@ from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import CreateRefund, CreateSale, SaleState
 from bcpoll.core.shop import Refunds
 from bcpoll.core.status import OrderStatus
+from bcpoll.decide import Basis
 from bcpoll.errors import STOPPED, BcpollError, RetryLater, Unreachable
 from bcpoll.logs import of_run
 from bcpoll.page import Pages
@@ -36,43 +38,43 @@ from bcpoll.start import begin
 log = logging.getLogger(__name__)
 
 Turns: TypeAlias = Callable[[], AbstractContextManager[Shell]]
-"""Gives what to work with for the length of a turn; in between, others may have theirs."""
+"""Opens both sides and the checkpoint for one turn; between two turns, other runs may have theirs."""
 
 KIND = "backfill"
-"""The kind of a run that deals with the past."""
+"""The kind under which backfills, and undoing them, are noted among the runs."""
 
 # More orders than any store has.
 _NO_LIMIT = 10**12
 
-# To foresee what comes back, asking for the refunds of these will do.
+# A survey asks only for the refunds of orders whose status speaks of one.
 _REFUNDED = frozenset({OrderStatus.REFUNDED, OrderStatus.PARTIALLY_REFUNDED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Which orders of the past are brought over, and how."""
+class Selection:
+    """Which orders of the past to bring over, and how."""
 
     since: datetime | None = None
     """Created from this moment on; None from the first order on."""
     until: datetime | None = None
-    """Created before this moment, and before the start in any case."""
+    """Created before this moment; always before the start as well."""
     moves_stock: bool = False
-    """Whether sales of the past take their goods out of today's stock."""
+    """Whether sales of the past reduce today's stock."""
     limit: int | None = None
-    """At most so many orders."""
+    """How many orders to bring over at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a backfill did so far."""
+class BackfillReport:
+    """What a backfill has done so far."""
 
     counts: Counter[str]
     total: int
     """How many orders BigCommerce has in the window, by its own count."""
     before: int = 0
-    """How many of them an earlier go has brought over."""
+    """How many of them earlier runs of the same backfill have dealt with."""
     is_complete: bool = False
-    """Whether all of the window was seen."""
+    """Whether the end of the window was reached."""
 
     @property
     def set_aside(self) -> int:
@@ -82,11 +84,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a backfill is about to meet, by BigCommerce's own count."""
+    """How many orders a backfill will meet, by BigCommerce's own count."""
 
     start: datetime
     by_status: Mapping[int, int]
-    """Orders of the window by status id, those that are in the POS already among them."""
+    """Orders of the window by status id, including those that are in the POS already."""
     registers: int
 
     @property
@@ -96,24 +98,24 @@ class Forecast:
 
 
 @dataclass(slots=True)
-class Effect:
-    """What a backfill would do, in sums; they grow with the years and the products, not with the orders."""
+class Survey:
+    """What a backfill would do, in sums: their size depends on years and products, not on the number of orders."""
 
     sales: Counter[int] = field(default_factory=Counter)
     """By the year in which the orders were placed."""
     money: dict[int, Decimal] = field(default_factory=dict)
-    """By the year in which the sale or the refund was made, what was given back taken off."""
+    """By the year of the sale or refund, refunds subtracted."""
     voided: int = 0
     refunds: int = 0
     known: int = 0
-    """Orders that are in the POS already."""
+    """Orders that were dealt with before: they are in the POS, set aside, or not to import."""
     not_imported: int = 0
     set_aside: Counter[str] = field(default_factory=Counter)
     """By reason."""
     units: Counter[str] = field(default_factory=Counter)
-    """What is sold, by the code of products whose stock is counted; less what came back."""
+    """Units sold less units returned, by product code; only of products whose stock is counted."""
     new_codes: set[str] = field(default_factory=set)
-    """Products that the POS lacks."""
+    """Codes of products that the POS lacks."""
 
     @property
     def is_nothing(self) -> bool:
@@ -140,25 +142,25 @@ class Effect:
         self.money[year] = self.money.get(year, ZERO) + amount
 
 
-def forecast(shell: Shell, scope: Scope) -> Forecast:
-    """Count the orders of a window: a request to BigCommerce and one to the POS."""
+def forecast(shell: Shell, selection: Selection) -> Forecast:
+    """Count the selected orders, with one request to BigCommerce and one to the POS."""
     start = shell.checkpoint.start() or shell.start or shell.source.server_time()
-    counts = shell.source.order_counts(scope.since, _until(scope, start))
+    counts = shell.source.order_counts(selection.since, _until(selection, start))
     return Forecast(start=start, by_status=counts, registers=len(shell.pos.registers()))
 
 
-def foresee(turns: Turns, scope: Scope, tell: Callable[[int], None] = lambda looked_at: None) -> Effect:
-    """Go through all orders of a window and write none; `tell` is called with how many were looked at."""
-    effect, looked_at = Effect(), 0
+def survey_orders(turns: Turns, selection: Selection, tell: Callable[[int], None] = lambda looked_at: None) -> Survey:
+    """Go through the selected orders and write none; `tell` is called with how many were looked at so far."""
+    survey, looked_at = Survey(), 0
     with turns() as shell:
         workers = shell.workers
-    # One thread reads the pages, for each that did would keep the room that a page takes; the others ask for payments.
+    # Only one thread reads pages, since every thread that does keeps the memory of one; the others ask for payments.
     with (
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="pages") as reader,
         ThreadPoolExecutor(max_workers=max(1, workers - 1), thread_name_prefix="store") as pool,
     ):
-        # What is only looked at need not be read within the turn. Where a few will do, one page will.
-        walk = _Walk(scope, ahead=reader if workers > 1 and scope.limit is None else None)
+        # Nothing is written, so pages may be read between turns too. With a limit, the first page may be enough.
+        walk = _Walk(selection, ahead=reader if workers > 1 and selection.limit is None else None)
         while walk.has_room:
             with turns() as shell:
                 if shell.stop.is_set():
@@ -166,54 +168,56 @@ def foresee(turns: Turns, scope: Scope, tell: Callable[[int], None] = lambda loo
                 found = walk.next_orders(shell)
                 if found is None:
                     break
-                _add_page(effect, shell, pool, found)
+                _add_page(survey, shell, pool, found)
             looked_at += found.looked_at
             tell(looked_at)
-    return effect
+    return survey
 
 
-def _add_page(effect: Effect, shell: Shell, pool: Executor, found: "_Found") -> None:
+def _add_page(survey: Survey, shell: Shell, pool: Executor, found: "_Found") -> None:
     pages = Pages(shell, run_id=0, pool=pool, counts=Counter())
-    pages.decider.trusts_ledger = True
-    pages.decider.history = History(backfill_id=0, neutral_before=None)
     pages.decider.ask_refunds([order_id_of(raw) for raw in found.orders if raw.get("status_id") in _REFUNDED])
-    evaluated = pages.evaluate(found.orders)
-    effect.known += found.known
+    basis = Basis(history=History(backfill_id=0, neutral_before=None), trusts_ledger=True)
+    evaluated = pages.evaluate(found.orders, basis)
+    survey.known += found.known
     for planned in evaluated.planned:
-        effect.add(planned)
-    effect.set_aside.update(why.reason for _, why in evaluated.rejected)
+        survey.add(planned)
+    survey.set_aside.update(why.reason for _, why in evaluated.rejected)
     moves = [move for planned in evaluated.planned for move in planned.plan.moves]
     ids = shell.checkpoint.product_ids({code_key(move.code) for move in moves})
     counted = shell.checkpoint.stock_tracked({one for found_ids in ids.values() for one in found_ids})
     for move in moves:
         found_ids = ids.get(code_key(move.code))
         if found_ids is None:
-            effect.new_codes.add(move.code)
+            survey.new_codes.add(move.code)
         elif counted & set(found_ids):
-            effect.units[move.code] -= move.units
+            survey.units[move.code] -= move.units
 
 
-def run_backfill(turns: Turns, scope: Scope, tell: Callable[[Report], None] = lambda report: None) -> Report:
-    """Bring over the orders of a window from where it was left; `tell` is called at first and after each turn.
+def run_backfill(
+    turns: Turns, selection: Selection, tell: Callable[[BackfillReport], None] = lambda report: None
+) -> BackfillReport:
+    """Bring over the selected orders, from where the last run left off; `tell` is called first and after each turn.
 
-    Raises what stopped it; what was done until then is done, and what is left to put back is put back by the next run.
+    Raises what stopped it. Orders brought over until then stay, and stock that is still owed is put back by the next
+    run.
     """
-    return _Run(turns, scope, tell).report()
+    return _Run(turns, selection, tell).run()
 
 
 class _Run:
     """One run of a backfill."""
 
-    def __init__(self, turns: Turns, scope: Scope, tell: Callable[[Report], None]) -> None:
+    def __init__(self, turns: Turns, selection: Selection, tell: Callable[[BackfillReport], None]) -> None:
         self._turns = turns
-        self._scope = scope
+        self._selection = selection
         self._tell = tell
         self._counts: Counter[str] = Counter()
         self._total = 0
         self._before = 0
 
-    def report(self) -> Report:
-        """All pages, then what there is to report."""
+    def run(self) -> BackfillReport:
+        """Carry out all pages and note in the checkpoint how it ended."""
         with self._turns() as shell:
             backfill, run_id = self._begun(shell)
             workers = shell.workers
@@ -231,26 +235,28 @@ class _Run:
         return report
 
     def _begun(self, shell: Shell) -> tuple[Backfill, int]:
-        checkpoint, scope = shell.checkpoint, self._scope
+        checkpoint, selection = shell.checkpoint, self._selection
         start = begin(shell)
-        backfill = checkpoint.begin_backfill(scope.since, scope.until, moves_stock=scope.moves_stock, now=shell.clock())
+        backfill = checkpoint.begin_backfill(
+            selection.since, selection.until, moves_stock=selection.moves_stock, now=shell.clock()
+        )
         self._before = checkpoint.brought_over_up_to(backfill)
-        self._total = sum(shell.source.order_counts(scope.since, _until(scope, start)).values())
+        self._total = sum(shell.source.order_counts(selection.since, _until(selection, start)).values())
         run_id = checkpoint.begin_run(KIND, shell.clock())
         if shell.policy.refunds is Refunds.IMPORT:
             with ThreadPoolExecutor(max_workers=1) as pool:
-                Pages(shell, run_id=run_id, pool=pool, counts=self._counts).refunds.read_past(scope.since, start)
+                Pages(shell, run_id=run_id, pool=pool, counts=self._counts).refunds.read_past(selection.since, start)
         return backfill, run_id
 
     def _all_pages(self, backfill: Backfill, run_id: int, pool: Executor) -> bool:
-        """Carry out pages up to the end or the limit, and give whether it was the end."""
-        walk, portion = _Walk(self._scope, after=backfill.position), Portion()
+        """Carry out pages up to the end of the window or the limit; True where it was the end."""
+        walk, portion = _Walk(self._selection, after=backfill.position), Portion()
         try:
             while walk.has_room:
                 with self._turns() as shell:
                     pages = Pages(shell, run_id=run_id, pool=pool, counts=self._counts)
                     pages.heed_stop()
-                    # What a pass in between may have left, or the run before this one.
+                    # A pass in between, or the run before this one, may have left intents unsettled.
                     self._counts.update(recover(shell, run_id=run_id))
                     found = walk.next_orders(shell, portion.orders(shell))
                     if found is None:
@@ -269,35 +275,36 @@ class _Run:
         return False
 
     def _leave_in_order(self, run_id: int, pool: Executor) -> None:
-        """After a polite stop, put back what is owed to the stock; where that fails, the next run sees to it."""
+        """After an orderly stop, put back what is owed to the stock; if that fails, the next run does it."""
         with suppress(BcpollError), self._turns() as shell:
             Pages(shell, run_id=run_id, pool=pool, counts=self._counts).settle_stock()
 
     def _carry_out(self, shell: Shell, pages: Pages, backfill: Backfill, found: "_Found") -> None:
-        """Some orders, the position with them, and at the end of their page what it took out of stock put back."""
-        decider, checkpoint = pages.decider, shell.checkpoint
+        """Carry out some orders and move the position over them; at the end of a page, put back the stock they took."""
+        checkpoint = shell.checkpoint
         before = None if backfill.moves_stock else checkpoint.start()
-        decider.history = History(backfill_id=backfill.id, neutral_before=before)
+        history = History(backfill_id=backfill.id, neutral_before=before)
         if found.begins_page:
             self._counts["taken_over"] += len(pages.catch_up())
-        decider.trusts_ledger = True
         self._counts["known"] += found.known
         self._counts["looked_at"] += found.looked_at
-        pages.carry_out(found.orders, also=lambda: checkpoint.move_backfill(backfill.id, found.position))
+        # What the POS holds beyond the ledger was taken over when the page was begun.
+        basis = Basis(history=history, trusts_ledger=True)
+        pages.carry_out(found.orders, basis, also=lambda: checkpoint.move_backfill(backfill.id, found.position))
         if found.ends_page:
             pages.adjust_stock()
 
-    def _so_far(self, *, is_complete: bool = False) -> Report:
-        return Report(counts=self._counts, total=self._total, before=self._before, is_complete=is_complete)
+    def _so_far(self, *, is_complete: bool = False) -> BackfillReport:
+        return BackfillReport(counts=self._counts, total=self._total, before=self._before, is_complete=is_complete)
 
 
 def outcome_of(error: BcpollError) -> RunOutcome:
-    """How a run ended that was stopped by an error."""
+    """The outcome to note for a run that was stopped by an error."""
     return RunOutcome.STOPPED if isinstance(error, RetryLater) else RunOutcome.FAILED
 
 
 def end_run(turns: Turns, run_id: int, outcome: RunOutcome, counts: Counter[str], message: str = "") -> None:
-    """Note how a run ended. Where it was asked to stop and would have to wait for its turn, it goes without."""
+    """Note how a run ended; nothing is noted by one that was asked to stop while it would have to wait for a turn."""
     try:
         with turns() as shell:
             shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(counts), message)
@@ -307,56 +314,57 @@ def end_run(turns: Turns, run_id: int, outcome: RunOutcome, counts: Counter[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A part of a page of the list: the orders to bring over, and how many others stood on it."""
+    """Part of a page of the list: the orders to bring over, and how many others were passed."""
 
     orders: Sequence[Json]
     position: int
     """The id of the last order that was looked at."""
     looked_at: int
     known: int
-    """Orders that were seen before."""
+    """Orders that the ledger has already."""
     begins_page: bool
     ends_page: bool
 
 
 class _Walk:
-    """The list of orders by id, from a position on, and of each page those that are to be brought over."""
+    """Walks the list of orders by id from a position on, and picks the orders to bring over from each page."""
 
-    def __init__(self, scope: Scope, *, after: int = 0, ahead: Executor | None = None) -> None:
-        """With `ahead`, each page is read on there while the one before it is worked on, turn or not."""
-        self._scope = scope
+    def __init__(self, selection: Selection, *, after: int = 0, ahead: Executor | None = None) -> None:
+        """With a pool `ahead`, the next page is read there while one is worked on, between turns too."""
+        self._selection = selection
         self._ahead = ahead
         self._position = after
-        self._left = _NO_LIMIT if scope.limit is None else scope.limit
+        self._left = _NO_LIMIT if selection.limit is None else selection.limit
         self._pages: Iterator[list[Json]] | None = None
         self._rest: Sequence[Json] = ()
         """What is left of the page."""
         self._as_of: int | None = None
-        """The last run when the page was read."""
+        """The newest run of all at the time the page was read."""
 
     @property
     def has_room(self) -> bool:
-        """Whether the limit is not reached."""
+        """Whether the limit leaves room for another order."""
         return self._left > 0
 
     def next_orders(self, shell: Shell, most: int = _NO_LIMIT) -> _Found | None:
-        """The next orders of the page, at most so many, or of the next page; None at the end.
+        """The next orders of this page, or else of the next one, at most `most`; None at the end.
 
-        What changes after a page was read is left to the next pass. One that ran meanwhile has left it to us: then what
-        is left of the page is read again.
+        An order that changes after its page was read is brought up to date by the next pass. But a pass that ran since
+        the page was read did not know the order yet and left it to the backfill: then the rest of the page is read
+        again.
         """
         start = shell.checkpoint.start() or shell.start or shell.source.server_time()
         last = next((run.id for run in shell.checkpoint.last_runs(1)), None)
         begins_page = not self._rest or last != self._as_of
         if self._pages is None or (self._rest and begins_page):
-            pages = _pages_of(shell.source, self._scope, start, self._position)
+            pages = _pages_of(shell.source, self._selection, start, self._position)
             self._pages = _read_ahead(pages, self._ahead) if self._ahead else pages
         if begins_page:
             self._rest, self._as_of = next(self._pages, []), last
         return self._chosen(shell, start, most, begins_page=begins_page) if self._rest else None
 
     def _chosen(self, shell: Shell, start: datetime, most: int, *, begins_page: bool) -> _Found:
-        """Leave out what is in the ledger as it was seen last, and what belongs to the passes."""
+        """Leave out orders that the ledger has (unless they were undone), and those that belong to the passes."""
         rows, most = self._rest, min(most, self._left)
         ids = {order_id_of(raw) for raw in rows} - {0}
         seen = {order_id for order_id, row in shell.checkpoint.ledger(ids).items() if row.fingerprint}
@@ -381,22 +389,22 @@ class _Walk:
         )
 
 
-def _pages_of(source: OrderSource, scope: Scope, start: datetime, after: int) -> Iterator[list[Json]]:
-    return source.created_between(scope.since, _until(scope, start), after=after)
+def _pages_of(source: OrderSource, selection: Selection, start: datetime, after: int) -> Iterator[list[Json]]:
+    return source.created_between(selection.since, _until(selection, start), after=after)
 
 
 def _read_ahead(pages: Iterator[list[Json]], pool: Executor) -> Iterator[list[Json]]:
-    """The pages, of which never more than one waits to be taken."""
+    """The pages, each read while the one before it is worked on; never more than one waits."""
     coming = pool.submit(next, pages, None)
     while rows := coming.result():
         coming = pool.submit(next, pages, None)
         yield rows
 
 
-def _until(scope: Scope, start: datetime) -> datetime:
-    return min(scope.until or start, start)
+def _until(selection: Selection, start: datetime) -> datetime:
+    return min(selection.until or start, start)
 
 
 def _is_before(head: object, start: datetime) -> bool:
-    """Whether an order is of the past; one that cannot be read is taken for it, and set aside."""
+    """Whether an order is of the past; one that cannot be read counts as such, and ends up set aside."""
     return not isinstance(head, Head) or head.created_at < start

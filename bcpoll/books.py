@@ -28,18 +28,22 @@ _READABLE = timedelta(minutes=15)
 class Books:
     """Keeps the books of one pass."""
 
-    def __init__(self, shell: Shell, *, run_id: int, counts: Counter[str], refunds_waiting: Collection[int]) -> None:
-        """`refunds_waiting` are the orders with refunds that are not booked yet."""
+    def __init__(self, shell: Shell, *, run_id: int, counts: Counter[str]) -> None:
         self._shell = shell
         self._run_id = run_id
         self._counts = counts
-        self._refunds_waiting = refunds_waiting
+        self._refunds_waiting: set[int] = set()
+        """Orders with refunds that are not booked yet."""
         self._but_for_stock: set[int] = set()
         """Orders that are done, except that their returned goods are still to be taken out of stock."""
         self._forgotten: set[str] = set()
         """Customers that turned out to be gone from the POS."""
         self._tried_again: set[int] = set()
         """Orders that were set aside in this pass and are tried once more before it ends."""
+
+    def expect_refunds(self, order_ids: Collection[int]) -> None:
+        """Remember orders with refunds that are not booked yet, in case one of them is set aside."""
+        self._refunds_waiting.update(order_ids)
 
     def keep(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Write down what became of the orders: ledger, review, refunds, stock owed, counts."""

@@ -6,7 +6,7 @@ it is written down `books`'. Reads no clock of its own.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.shop import Refunds
 from bcpoll.core.times import STORE_CLOCKS_APART, rfc2822
 from bcpoll.core.translate import is_wanted
-from bcpoll.decide import is_before
+from bcpoll.decide import Basis, Evaluated, is_before
 from bcpoll.errors import AccessRefused, BcpollError, GiveUp, RetryLater, TooHeavy, WrongAnswer
 from bcpoll.logs import about_order, of_run
 from bcpoll.page import Pages
@@ -104,7 +104,15 @@ class _Pass:
         self._shell = shell
         self._run_id = run_id
         self.counts: Counter[str] = Counter()
-        self._pages = Pages(shell, run_id=run_id, pool=pool, counts=self.counts)
+        self._start: datetime | None = None
+        """Orders placed before it are left alone; None where named orders are looked at, whatever their age."""
+        self._older: Collection[int] = ()
+        """Orders from before the start that are tried again for a refund."""
+        self._looked_at: set[int] = set()
+        """Orders that were looked at so far because of a refund."""
+        self._unpaid: set[int] = set()
+        """Orders decided about so far that are booked as not paid."""
+        self._pages = Pages(shell, run_id=run_id, pool=pool, counts=self.counts, start=lambda: self._start)
         self._books, self._refunds, self._decider = self._pages.books, self._pages.refunds, self._pages.decider
 
     def run(self, scope: Scope) -> None:
@@ -115,7 +123,7 @@ class _Pass:
         if scope.order_ids:
             self._run_named(scope.order_ids)
         elif scope.only_due:
-            self._decider.start = shell.checkpoint.start()
+            self._start = shell.checkpoint.start()
             self._retry()
             self._pages.settle_stock()
         else:
@@ -132,13 +140,13 @@ class _Pass:
     def _run_all(self, scope: Scope) -> None:
         """Carry out what changed: orders, then refunds, then what is to be tried again; once a day, the sweep."""
         shell = self._shell
-        self._decider.start = begin(shell)
+        self._start = start = begin(shell)
         is_sweep = scope.since is None and self._is_sweep_due()
         if is_sweep:
             # A damaged page is met when it is read, which may be never, or too late: once a day all of them are.
             shell.checkpoint.verify()
         trouble = self._read_refunds(scope, is_sweep=is_sweep)
-        for rows in shell.source.changed_since(self._since(scope, self._decider.start, is_sweep=is_sweep)):
+        for rows in shell.source.changed_since(self._since(scope, start, is_sweep=is_sweep)):
             self._page(rows, moves_cursor=scope.since is None)
         self._follow_refunds()
         # New orders first: an old one whose retry ends the pass must not keep them waiting.
@@ -169,7 +177,7 @@ class _Pass:
                 continue
             raw = shell.source.order(order_id)
             head = decode_head(raw) if raw else None
-            if not isinstance(head, Head) or is_before(head, self._decider.start) or not is_wanted(head, shell.policy):
+            if not isinstance(head, Head) or is_before(head, self._start) or not is_wanted(head, shell.policy):
                 continue
             # One that has only just been placed may have come after the list was read, or may show in it late.
             if head.modified_at < shell.source.server_time() - shell.overlap:
@@ -184,25 +192,38 @@ class _Pass:
         shell = self._shell
         if scope.order_ids:
             self._decider.ask_refunds(scope.order_ids)
-            evaluated = [self._pages.evaluate(list(self._raw_orders(scope.order_ids)), again=True)]
+            evaluated = [self._evaluated(list(self._raw_orders(scope.order_ids)), again=True)]
         else:
-            self._decider.start = shell.checkpoint.start() or shell.start or shell.source.server_time()
+            self._start = start = shell.checkpoint.start() or shell.start or shell.source.server_time()
             is_sweep = scope.since is None and self._is_sweep_due()
             trouble = self._read_refunds(scope, is_sweep=is_sweep)
             if trouble is not None:
                 raise trouble
-            since = self._since(scope, self._decider.start, is_sweep=is_sweep)
-            evaluated = [self._pages.evaluate(rows) for rows in shell.source.changed_since(since)]
-            evaluated += [self._pages.evaluate(list(self._raw_orders(group))) for group in self._refunded_orders()]
-            evaluated.append(self._pages.evaluate(list(self._raw_orders(self._due())), again=True))
+            since = self._since(scope, start, is_sweep=is_sweep)
+            evaluated = [self._evaluated(rows) for rows in shell.source.changed_since(since)]
+            evaluated += [self._evaluated(list(self._raw_orders(group))) for group in self._refunded_orders()]
+            evaluated.append(self._evaluated(list(self._raw_orders(self._due())), again=True))
             late = self._outstanding() if is_sweep else ()
-            evaluated += [self._pages.evaluate(list(self._raw_orders(group)), again=True) for group in late]
+            evaluated += [self._evaluated(list(self._raw_orders(group)), again=True) for group in late]
         return Preview(
             planned=tuple(planned for page in evaluated for planned in page.planned),
             rejected=tuple((rejected, version.raw) for page in evaluated for version, rejected in page.rejected),
             openings=self._pages.openings.of,
             counts=self.counts,
         )
+
+    def _evaluated(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
+        """Decide about one page and write nothing."""
+        return self._remembered(self._pages.evaluate(rows, self._basis(again=again)))
+
+    def _basis(self, *, again: bool) -> Basis:
+        return Basis(again=again, start=self._start, older=self._older)
+
+    def _remembered(self, evaluated: Evaluated) -> Evaluated:
+        """Remember of the decisions what keeps an order from being looked at twice in one pass."""
+        self._looked_at |= evaluated.looked_at
+        self._unpaid |= evaluated.unpaid
+        return evaluated
 
     # --- which orders ------------------------------------------------------------------------------------------------
 
@@ -235,7 +256,7 @@ class _Pass:
                 shell.checkpoint.end_refunds()
             return None
         try:
-            self._refunds.read(scope.since, shell.sweep if is_sweep else shell.overlap, first=self._decider.start)
+            self._refunds.read(scope.since, shell.sweep if is_sweep else shell.overlap, first=self._start)
         except (TooHeavy, WrongAnswer, GiveUp, AccessRefused) as error:
             log.warning("refunds cannot be read: %s", error.message)
             return error
@@ -245,18 +266,18 @@ class _Pass:
         """Refunded orders that stood on no page, in groups: a refund may not change an order's modification time."""
         if self._shell.policy.refunds is Refunds.IGNORE:
             return
-        order_ids = [order_id for order_id in self._refunds.due_orders() if order_id not in self._decider.looked_at]
+        order_ids = [order_id for order_id in self._refunds.due_orders() if order_id not in self._looked_at]
         yield from _in_groups(order_ids)
 
     def _outstanding(self) -> Iterator[list[int]]:
         """Orders that may have been paid without a change of modification time, but for those just decided about."""
         found = outstanding(self._shell.checkpoint, self._shell.policy, self._shell.clock())
-        return _in_groups([order_id for order_id in found if order_id not in self._decider.unpaid])
+        return _in_groups([order_id for order_id in found if order_id not in self._unpaid])
 
     def _due(self) -> dict[int, ReviewItem]:
         """Review items whose next try has come, by order; one without an order id cannot be read again."""
         due = {item.order_id: item for item in self._shell.checkpoint.due(self._shell.clock()) if item.order_id}
-        self._decider.older = {one.order_id for one in due.values() if one.reason is Reason.REFUND_OF_OLDER_ORDER}
+        self._older = {one.order_id for one in due.values() if one.reason is Reason.REFUND_OF_OLDER_ORDER}
         return due
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -269,7 +290,7 @@ class _Pass:
             if reached is not None:
                 self._shell.checkpoint.move_cursor(reached)
 
-        self._pages.carry_out(rows, again=again, also=move_cursor)
+        self._remembered(self._pages.carry_out(rows, self._basis(again=again), also=move_cursor))
 
     def _retry(self) -> None:
         """Try what is due once more; an order that is gone from the store is asked for less and less often."""

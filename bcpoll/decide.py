@@ -1,12 +1,12 @@
-"""What is to be done about the orders of a page: found in ledger and refunds, then decoded, translated and planned.
+"""What is to be done about the orders of a page: each is looked up in ledger and refunds, decoded, translated, planned.
 
-Owns which versions of orders concern us, and that a bug over one order is that order's trouble alone. Reads from both
-sides what the decisions need; writes to neither, nor to the ledger.
+Owns which versions of orders concern us, and that a bug that shows over one order affects that order alone. Reads from
+both sides what the decisions need; writes to neither of them, nor to the ledger.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,12 +42,28 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# What asks a person to void a sale, or to take its payments off.
+# Reasons that ask a person to void a sale, or to remove its payments.
 _TAKEN_BACK_BY_HAND = frozenset({Reason.VOID_BY_HAND, Reason.LEFT_SALE, Reason.UNPAID_AGAIN})
 
-# A checkpoint whose last run is longer ago may come from a backup: looking every sale up first costs no run that comes
-# in time anything.
+# A checkpoint whose last run is longer ago may be a restored backup: then every sale is looked up in the POS first.
+# Runs that come on time are spared that.
 _BACKED_UP_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What the orders of a page are decided by, besides what is known of each."""
+
+    again: bool = False
+    """Whether all orders are decided about, also those that were seen in this version before."""
+    start: datetime | None = None
+    """Orders placed before this moment are left alone, unless the ledger knows them; with None, no order is."""
+    older: Collection[int] = frozenset()
+    """Orders from before the start that are tried again for a refund: apart from it, they are still left alone."""
+    history: History | None = None
+    """Set where a backfill writes the orders."""
+    trusts_ledger: bool = False
+    """Whether the ledger is sure to know every sale that the POS holds, whatever became of the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +77,37 @@ class Version:
     is_ours: bool = True
     """False for an order from before the start that is looked at only because it was refunded."""
     history: History | None = None
-    """Set where a backfill writes the order, or left it to be finished."""
+    """Set where a backfill writes the order, or began to and left it unfinished."""
 
     @property
     def fingerprint(self) -> str:
-        """The digest of this version; reckoned anew whenever it is asked for."""
+        """The digest of this version; computed anew on every access."""
         return fingerprint(self.raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """A page after all decisions: plans, and what cannot be carried out."""
+    """A page after all decisions: the plans, and the orders for which there can be none."""
 
     planned: tuple[Planned, ...]
     rejected: tuple[tuple[Version, Rejected], ...]
     left_alone: tuple[int, ...] = ()
-    """Orders from before the start of which nothing was refunded after all."""
+    """Orders from before the start that were looked at for a refund, of which nothing was refunded after all."""
+    looked_at: frozenset[int] = frozenset()
+    """Orders that were to be looked at because of a refund, and now have been."""
+    refunds_waiting: frozenset[int] = frozenset()
+    """Orders with refunds that are not booked yet."""
+
+    @property
+    def unpaid(self) -> set[int]:
+        """Orders that are booked as not paid, or will be."""
+        unpaid = AppliedState.UNPAID
+        rejected = {why.order_id for one, why in self.rejected if one.applied.state is unpaid}
+        return rejected | {
+            one.order_id
+            for one in self.planned
+            if one.applied.state is unpaid or one.desired.state is DesiredState.UNPAID
+        }
 
 
 class Decider:
@@ -91,40 +122,24 @@ class Decider:
         refunds: RefundBook,
         resolver: Callable[[], Resolver],
         counts: Counter[str],
-        refunds_waiting: set[int],
     ) -> None:
-        """The `resolver` is asked for when the first order needs a product; `refunds_waiting` is added to."""
+        """The `resolver` is asked for when the first order needs a product."""
         self._shell = shell
         self._run_id = run_id
         self._refunds = refunds
         self._resolver = resolver
         self._counts = counts
-        self._refunds_waiting = refunds_waiting
         self._transactions = TransactionReader(shell.source, shell.policy, pool)
-        self.start: datetime | None = None
-        """Orders placed before are left alone, unless the ledger knows them; None where all are looked at."""
-        self.older: set[int] = set()
-        """Orders from before the start, which stay left alone when they are tried again for a refund of theirs."""
-        self.history: History | None = None
-        """Set where a backfill writes the orders."""
-        self.trusts_ledger = False
-        """Set where the ledger knows every sale that the POS holds, whatever became of the checkpoint."""
-        self.looked_at: set[int] = set()
-        """The orders that stood on a page so far, of those that were to be looked at because of a refund."""
-        self.unpaid: set[int] = set()
-        """The orders that were decided about so far, of those that are booked as not paid."""
 
-    def evaluate(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
-        """Decide about the rows that concern us and were not seen in this version; with `again`, about all of them."""
-        evaluated = self._evaluate(self._versions(rows, again=again), again=again)
-        unpaid = AppliedState.UNPAID
-        self.unpaid.update(
-            one.order_id
-            for one in evaluated.planned
-            if one.applied.state is unpaid or one.desired.state is DesiredState.UNPAID
-        )
-        self.unpaid.update(why.order_id for one, why in evaluated.rejected if one.applied.state is unpaid)
-        return evaluated
+    def evaluate(self, rows: Sequence[Json], basis: Basis) -> Evaluated:
+        """Decide about the rows that concern us and were not seen in this version; `again`, about all of them."""
+        versions = self._versions(rows, basis)
+        due = {order_id_of(one.raw) for one in versions if one.refunds.is_due}
+        unknown = {order_id_of(one.raw) for one in versions if _lacks_refunds(one, self._shell.policy)}
+        versions = self._with_asked_refunds(versions, unknown)
+        evaluated = self._decided(versions, afresh=basis.again)
+        waiting = frozenset(order_id_of(one.raw) for one in versions if one.refunds.waiting)
+        return replace(evaluated, looked_at=frozenset(due | unknown), refunds_waiting=waiting)
 
     def ask_refunds(self, order_ids: Collection[int]) -> None:
         """Have the store say again what was refunded of these orders."""
@@ -132,84 +147,79 @@ class Decider:
             self._refunds.ask(order_ids)
 
     def refunds_of(self, order_ids: Collection[int]) -> Mapping[int, OrderRefunds]:
-        """What there is of refunds of these orders."""
+        """What is known of refunds of these orders."""
         if self._shell.policy.refunds is Refunds.IGNORE or not order_ids:
             return {}
         if self.may_be_behind:
             self._refunds.catch_up(order_ids)
         return self._refunds.of(order_ids)
 
-    def _versions(self, rows: Sequence[Json], *, again: bool) -> list[Version]:
-        """The rows that concern us and were not seen in this version; with `again`, all of them."""
-        heads = [(raw, decode_head(raw)) for raw in rows]
-        ids = {order_id_of(raw) for raw in rows} - {0}
-        ledger = self._shell.checkpoint.ledger(ids)
-        watched = self._shell.checkpoint.watched(ids - ledger.keys())
-        refunds = self.refunds_of(ids)
-        left_to_people = self._left_to_people(ids)
-        self.looked_at.update(order_id for order_id, found in refunds.items() if found.is_due)
-        backfilled = self._shell.checkpoint.pending_backfilled(ids)
+    # --- which versions --------------------------------------------------------------------------------------------
+
+    def _versions(self, rows: Sequence[Json], basis: Basis) -> list[Version]:
+        """The rows that concern us and were not seen in this version; `again`, all of them."""
+        known = self._known({order_id_of(raw) for raw in rows} - {0})
         versions: dict[int | str, Version] = {}
-        for raw, head in heads:
-            order_id = order_id_of(raw)
-            row = ledger.get(order_id)
-            of_order = refunds.get(order_id, NO_REFUNDS)
-            is_in_ledger = row is not None and row.disposition != UNDONE
-            is_known = (again and order_id not in self.older) or is_in_ledger or order_id in watched
-            is_ours = is_known or not is_before(head, self.start)
-            if not again and not of_order.is_due and row is not None and row.fingerprint == fingerprint(raw):
+        for raw in rows:
+            order_id, head = order_id_of(raw), decode_head(raw)
+            is_wanted_anyway = basis.again or known.refunds_of(order_id).is_due
+            is_ours = known.is_ours(order_id, head, basis)
+            if not is_wanted_anyway and known.is_unchanged(order_id, raw):
                 self._counts["unchanged"] += 1
-                # What stands before it on the page is an older version.
+                # If the page holds it twice, the one before was an older version.
                 versions.pop(order_id, None)
-            elif not is_ours and not of_order.is_due and not again:
+            elif not is_wanted_anyway and not is_ours:
                 self._counts["before_start"] += 1
             else:
-                applied = self._applied(order_id, row)
-                if order_id in left_to_people:
-                    applied = self._as_left_by_people(applied)
                 # An order that changed while the page was read stands on it twice: the later version counts.
                 versions[order_id or fingerprint(raw)] = Version(
                     raw=raw,
                     head=head,
-                    applied=applied,
-                    refunds=of_order,
+                    applied=self._applied(order_id, known, basis),
+                    refunds=known.refunds_of(order_id),
                     is_ours=is_ours,
-                    history=self.history or self._as_begun(backfilled.get(order_id)),
+                    history=basis.history or self._as_begun(known.backfilled.get(order_id)),
                 )
-        return list(self._with_asked_refunds(versions.values()))
+        return list(versions.values())
 
-    def _with_asked_refunds(self, versions: Iterable[Version]) -> Iterator[Version]:
-        """Where the status says Refunded and no refund is known, the store is asked before anything is made of it."""
-        every = list(versions)
-        without = (one for one in every if one.refunds is NO_REFUNDS and _is_refunded(one.head, self._shell.policy))
-        unknown = {order_id_of(one.raw) for one in without}
-        self.looked_at |= unknown
+    def _known(self, order_ids: Collection[int]) -> "_Known":
+        checkpoint = self._shell.checkpoint
+        ledger = checkpoint.ledger(order_ids)
+        return _Known(
+            ledger=ledger,
+            watched=checkpoint.watched(order_ids - ledger.keys()),
+            refunds=self.refunds_of(order_ids),
+            left_to_people=self._left_to_people(order_ids),
+            backfilled=checkpoint.pending_backfilled(order_ids),
+        )
+
+    def _with_asked_refunds(self, versions: Sequence[Version], unknown: Collection[int]) -> list[Version]:
+        """The versions, with what the store says when asked for the refunds of those of which none is known."""
         self.ask_refunds(unknown)
         asked = self.refunds_of(unknown)
-        for one in every:
-            order_id = order_id_of(one.raw)
-            found = replace(one, refunds=asked[order_id]) if order_id in asked else one
-            if found.refunds.waiting:
-                self._refunds_waiting.add(order_id)
-            yield found
+        return [
+            replace(one, refunds=asked[order_id]) if (order_id := order_id_of(one.raw)) in asked else one
+            for one in versions
+        ]
 
     def _as_begun(self, backfilled: BackfilledOrder | None) -> History | None:
-        """How an order is to be finished that a backfill could not."""
+        """How to finish an order that a backfill began to write and left unfinished."""
         if backfilled is None:
             return None
         before = self._shell.checkpoint.start() if backfilled.is_neutral else None
         return History(backfill_id=backfilled.backfill_id, neutral_before=before)
 
-    def _applied(self, order_id: int, row: LedgerRow | None) -> Applied:
-        """What was written for an order: by the ledger, or by the POS where the ledger may be behind it."""
+    def _applied(self, order_id: int, known: "_Known", basis: Basis) -> Applied:
+        """What was written for an order, by the ledger; by the POS where the ledger may be behind it, or by people."""
+        row = known.ledger.get(order_id)
         applied = row.applied if row else Applied(order_id=order_id)
-        if not order_id or self.trusts_ledger or not self.may_be_behind:
-            return applied
-        with about_order(order_id):
-            return caught_up(self._shell.pos, self._shell.store_hash, applied)
+        if order_id and not basis.trusts_ledger and self.may_be_behind:
+            with about_order(order_id):
+                applied = caught_up(self._shell.pos, self._shell.store_hash, applied)
+        return self._as_left_by_people(applied) if order_id in known.left_to_people else applied
 
     def _left_to_people(self, order_ids: Collection[int]) -> set[int]:
-        """The orders whose sale a person was asked to take back, and perhaps did without having it tried again."""
+        """Orders whose sale a person was asked to take back: they may have done so and not had it tried again."""
         items = self._shell.checkpoint.review_items_of(order_ids)
         return {
             order_id
@@ -218,7 +228,7 @@ class Decider:
         }
 
     def _as_left_by_people(self, applied: Applied) -> Applied:
-        """What was applied, less what the POS says was taken back since: a new sale or new payments may follow."""
+        """What was applied, less what was taken back in the POS since: a new sale or new payments may follow."""
         with about_order(applied.order_id):
             sale = self._shell.pos.sale(applied.sale_id) if applied.sale_id else None
         found = applied_state(sale) if sale is not None else applied.state
@@ -227,72 +237,73 @@ class Decider:
 
     @cached_property
     def may_be_behind(self) -> bool:
-        """Whether the POS may hold sales that the ledger does not know: after a crash, or back from a backup."""
+        """Whether the POS may hold sales that the ledger does not know: after a crash, or after restoring a backup."""
         checkpoint = self._shell.checkpoint
         before = next((run for run in checkpoint.last_runs(2) if run.id != self._run_id), None)
         is_old = before is not None and not timedelta(0) <= self._shell.clock() - before.begun_at < _BACKED_UP_AFTER
         return is_old or checkpoint.was_left_open
 
-    def _evaluate(self, versions: Sequence[Version], *, again: bool) -> Evaluated:
+    # --- what to do about them -------------------------------------------------------------------------------------
+
+    def _decided(self, versions: Iterable[Version], *, afresh: bool) -> Evaluated:
         """Decide about every version: what to do, or why nothing can be done."""
         planned: list[Planned] = []
         rejected: list[tuple[Version, Rejected]] = []
-        readable: list[tuple[Version, Head, _Readable]] = []
         left_alone: list[int] = []
+        readable: list[_Readable] = []
         for version in versions:
-            found = _guarded(version, self._readable)
+            found = _guarded(version, partial(self._readable, version))
             if isinstance(found, Rejected):
                 rejected.append((version, found))
-            elif isinstance(found, _Readable) and isinstance(version.head, Head):
-                readable.append((version, version.head, found))
+            elif isinstance(found, _Readable):
+                readable.append(found)
             elif isinstance(version.head, Head) and version.is_ours:
                 planned.append(self._planned(version, version.head, not_wanted(version.head.id)))
             else:
                 left_alone.append(order_id_of(version.raw))
-        known = self._known_products([found for _, _, found in readable], afresh=again)
-        told = self._transactions.of([found.order for _, _, found in readable])
-        for version, head, found in readable:
+        known = self._known_products(readable, afresh=afresh)
+        told = self._transactions.of([found.order for found in readable])
+        for found in readable:
+            version = found.version
             desired = _guarded(version, partial(self._translate, found, known, told.get(found.order.id)))
             if isinstance(desired, Rejected):
                 rejected.append((version, desired))
             else:
-                planned.append(self._planned(version, head, desired))
+                planned.append(self._planned(version, found.head, desired))
         return Evaluated(planned=tuple(planned), rejected=tuple(rejected), left_alone=tuple(left_alone))
 
     def _readable(self, version: Version) -> "_Readable | Rejected | None":
         """The order with what is known of it before its products are looked up; None where it is not imported."""
-        order, policy = self._decode(version), self._shell.policy
+        head, policy = version.head, self._shell.policy
+        if isinstance(head, Rejected):
+            return head
+        order = self._decode(version, head)
         if not isinstance(order, Order):
             return order
         parts = checked_parts(order, policy)
         codes = product_codes(parts, policy) | refund_codes(version.refunds.waiting, policy)
-        return _Readable(order=order, parts=parts, codes=frozenset(codes))
+        return _Readable(version=version, head=head, order=order, parts=parts, codes=frozenset(codes))
 
-    def _decode(self, version: Version) -> Order | Rejected | None:
+    def _decode(self, version: Version, head: Head) -> Order | Rejected | None:
         """The order; None where its status or source says that it is not imported."""
-        head = version.head
-        if isinstance(head, Rejected):
-            return head
         if not is_wanted(head, self._shell.policy):
             return None
         if not version.is_ours:
             return _of_older_order(head, version)
-        raw = version.raw
-        if not lines_are_complete(raw):
+        if not lines_are_complete(version.raw):
             self._counts["lines_read"] += 1
-        return whole_order(self._shell.source, raw, head)
+        return whole_order(self._shell.source, version.raw, head)
 
     def _translate(
         self,
         found: "_Readable",
         known: KnownProducts,
         transactions: tuple[Transaction, ...] | Rejected | None,
-        version: Version,
     ) -> Desired | Rejected:
         if isinstance(transactions, Rejected):
             return transactions
+        order, version = found.order, found.version
         shop, policy = self._shell.shop(), _policy_for(version.history, self._shell.policy)
-        order = found.order
         desired = translate(order, shop, policy, known, transactions=transactions, parts=found.parts)
         if isinstance(desired, Rejected):
             return desired
@@ -324,18 +335,47 @@ class Decider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known of the orders of a page before any of them is decided about."""
+
+    ledger: Mapping[int, LedgerRow]
+    watched: Collection[int]
+    refunds: Mapping[int, OrderRefunds]
+    left_to_people: Collection[int]
+    backfilled: Mapping[int, BackfilledOrder]
+
+    def refunds_of(self, order_id: int) -> OrderRefunds:
+        """What there is of refunds of an order."""
+        return self.refunds.get(order_id, NO_REFUNDS)
+
+    def is_unchanged(self, order_id: int, raw: Json) -> bool:
+        """Whether the ledger has seen an order in this version."""
+        row = self.ledger.get(order_id)
+        return row is not None and row.fingerprint == fingerprint(raw)
+
+    def is_ours(self, order_id: int, head: Head | Rejected, basis: Basis) -> bool:
+        """Whether an order is to be imported as far as its age goes."""
+        row = self.ledger.get(order_id)
+        is_in_ledger = row is not None and row.disposition != UNDONE
+        is_named = basis.again and order_id not in basis.older
+        return is_named or is_in_ledger or order_id in self.watched or not is_before(head, basis.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Readable:
     """An order that could be read, its money check, and the keys of all product codes that it will need."""
 
+    version: Version
+    head: Head
     order: Order
     parts: Parts | Gap
     codes: frozenset[str]
 
 
-def _guarded(version: Version, decide: Callable[[Version], T]) -> T | Rejected:
-    """Decide about an order; a bug that shows over one order sets that one aside and leaves the others alone."""
+def _guarded(version: Version, decide: Callable[[], T]) -> T | Rejected:
+    """Take a decision about an order; a bug that shows over it sets that order aside and leaves the others alone."""
     try:
-        return decide(version)
+        return decide()
     except BcpollError:
         raise
     except Exception as error:
@@ -347,19 +387,24 @@ def _guarded(version: Version, decide: Callable[[Version], T]) -> T | Rejected:
 
 
 def _policy_for(history: History | None, policy: Policy) -> Policy:
-    """The merchant's choices, for an order of the past: an open sale might take its stock at another time or at once,
-    so that nobody could say when to put it back."""
+    """The merchant's choices; for a stock-neutral order of the past, without fulfillment.
+
+    It is not documented when an open sale takes its stock, so nobody could say when to put it back.
+    """
     is_neutral = history is not None and history.neutral_before is not None
     is_tracked = policy.fulfillment is not Fulfillment.OFF
     return replace(policy, fulfillment=Fulfillment.OFF) if is_neutral and is_tracked else policy
 
 
-def _is_refunded(head: Head | Rejected, policy: Policy) -> bool:
-    return isinstance(head, Head) and head.status is OrderStatus.REFUNDED and is_wanted(head, policy)
+def _lacks_refunds(version: Version, policy: Policy) -> bool:
+    """Whether the status says Refunded, but no refund is known: then the store is asked before anything is decided."""
+    head = version.head
+    is_refunded = isinstance(head, Head) and head.status is OrderStatus.REFUNDED and is_wanted(head, policy)
+    return is_refunded and version.refunds is NO_REFUNDS
 
 
 def _of_older_order(head: Head, version: Version) -> Rejected | None:
-    """What was refunded of an order from before the start; None where nothing was after all."""
+    """Why an order from before the start is set aside: what was refunded of it; None where nothing was after all."""
     digits = Currency(str(version.raw.get("default_currency_code") or "").upper()).digits
     refunds = version.refunds.waiting
     given = [one for one in refunds if isinstance(one, Refund) and not gives_nothing(one)]

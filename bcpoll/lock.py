@@ -1,10 +1,11 @@
 """Locks between processes: one run at a time per checkpoint, and one process at a time that renews the POS's tokens.
 
-A backfill takes hours, so it holds the run lock for a turn at a time, and any other run waits for the end of that turn
-instead of leaving off. Who waits stands at a turnstile, so that the backfill does not slip past into its next turn.
+A backfill takes hours, so it takes the run lock for one turn at a time, and another run waits for the end of that turn
+instead of giving up. A waiting run holds a second lock, the turnstile, which the backfill has to pass before its next
+turn: so the waiting run comes first.
 
-Kernel locks on files beside what they guard, so that each ends with the process that holds it, however that ends. The
-files themselves stay: deleting one would let two processes hold locks on two files of the same name.
+They are kernel locks on files beside what they guard, so each is released when its process ends, however it ends. The
+files themselves stay: if one were deleted, two processes could hold locks on two files of the same name.
 """
 
 import fcntl
@@ -21,16 +22,16 @@ from bcpoll.errors import BcpollError, CheckpointError, RetryLater
 
 log = logging.getLogger(__name__)
 
-# It names the command and the host: for the owner of the checkpoint alone, like the checkpoint.
+# The file names the command and the host, so it is the owner's alone, like the checkpoint.
 _MODE = 0o600
 
-# More than any holder's line; a longer one would not be ours.
+# No line that we write about a holder is longer.
 _LONGEST_LINE = 1000
 
-# How often a lock that another process holds is tried again.
+# Seconds until a lock that another process holds is tried again.
 _POLL = 0.05
 
-# The locks beside that of the runs.
+# The other locks beside a checkpoint. The turnstile is tried a few times: a backfill holds it only for a moment.
 _BACKFILL = "backfill"
 _TURNSTILE = "turn"
 _TRIES_AT_TURNSTILE = 3
@@ -46,7 +47,7 @@ _HINTS: Mapping[type[OSError], str] = MappingProxyType(
 
 
 class LockHeld(BcpollError):
-    """Another run is under way; `holder` says which. No harm: it does what this one would have done."""
+    """Another run is under way; `holder` says which. No failure: that run does what this one would have done."""
 
     exit_code = 0
 
@@ -56,16 +57,16 @@ class LockHeld(BcpollError):
 
 
 def lock_path(checkpoint: Path) -> Path:
-    """The lock file of a checkpoint or another file: one, by whatever symbolic link the file is named."""
+    """The lock file of a checkpoint or another file: the same one by whichever symbolic link the file is named."""
     real = Path(os.path.realpath(checkpoint))
     return real.with_name(real.name + ".lock")
 
 
 @contextmanager
 def run_lock(checkpoint: Path, *, command: str, now: datetime, clock: Clock = SYSTEM_CLOCK) -> Iterator[None]:
-    """Hold the lock of a checkpoint for the length of the block; after the turn that a backfill has, if it has one.
+    """Hold the lock of a checkpoint for the length of the block, once a backfill's turn, if it has one, is over.
 
-    Raises LockHeld at once if another process has it, CheckpointError if the lock file cannot be used.
+    Raises LockHeld if another run has it or waits for it, CheckpointError if the lock file cannot be used.
     """
     path = lock_path(checkpoint)
     with _opened(path) as handle:
@@ -77,7 +78,7 @@ def run_lock(checkpoint: Path, *, command: str, now: datetime, clock: Clock = SY
 
 @contextmanager
 def backfill_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[None]:
-    """Hold what shows that a backfill is under way, for all of its length; raises LockHeld if another one is."""
+    """Hold the lock that shows that a backfill is under way; raises LockHeld if another one is."""
     path = lock_path(_beside(checkpoint, _BACKFILL))
     with _opened(path) as handle:
         if not _taken(handle, path):
@@ -88,7 +89,7 @@ def backfill_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[
 
 @contextmanager
 def backfill_turn(checkpoint: Path, *, command: str, now: datetime, clock: Clock) -> Iterator[None]:
-    """Hold the lock of a checkpoint for a turn of a backfill: once no run has it, and none waits for it."""
+    """Hold the lock of a checkpoint for one turn of a backfill, once no run has it and none waits for it."""
     path, turnstile = lock_path(checkpoint), lock_path(_beside(checkpoint, _TURNSTILE))
     with _opened(path) as handle:
         while not _passed(handle, path, turnstile):
@@ -98,22 +99,22 @@ def backfill_turn(checkpoint: Path, *, command: str, now: datetime, clock: Clock
 
 
 def _passed(handle: int, path: Path, turnstile: Path) -> bool:
-    """Whether nobody waits at the turnstile, and the lock is ours now."""
+    """Take the lock if no run waits at the turnstile; gives whether the lock is ours now."""
     with _opened(turnstile) as gate:
         return _taken(gate, turnstile) and _taken(handle, path)
 
 
 def _awaited(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
-    """Wait for the end of a backfill's turn, and give whether the lock is ours now; False where no backfill has one.
+    """Wait for the end of a backfill's turn and take the lock; False where it is a run that holds it.
 
-    One run waits at a time: what a second one would do, the first does.
+    Only one run waits at a time: what a second one would do, the first does.
     """
     backfill, turnstile = (lock_path(_beside(checkpoint, name)) for name in (_BACKFILL, _TURNSTILE))
     with _opened(turnstile) as gate:
         for _ in range(_TRIES_AT_TURNSTILE):
             if _taken(gate, turnstile):
                 break
-            # The backfill itself, which passes in no time, or another run that waits.
+            # Either the backfill is just passing, which takes a moment, or another run waits.
             clock.sleep(_POLL)
         else:
             return False
@@ -137,7 +138,7 @@ def _beside(checkpoint: Path, name: str) -> Path:
 
 
 def _said(handle: int) -> str:
-    """Who holds a lock, by its own word."""
+    """What the holder of a lock has written about itself."""
     holder = os.pread(handle, _LONGEST_LINE, 0).decode("utf-8", "replace").strip()
     return holder or "it has not said which yet"
 
@@ -153,7 +154,7 @@ def _spoken_for(handle: int, command: str, now: datetime) -> Iterator[None]:
 
 @contextmanager
 def turn(file: Path, *, clock: Clock, patience: float) -> Iterator[None]:
-    """Hold the lock of a file for the length of the block, after whoever holds it now.
+    """Hold the lock of a file for the length of the block, once whoever holds it now is done.
 
     Raises RetryLater where that takes longer than `patience` seconds, CheckpointError if the lock file cannot be used.
     """
@@ -185,12 +186,12 @@ def _opened(path: Path) -> Iterator[int]:
 def _hint(error: OSError, path: Path) -> str:
     if not isinstance(error, PermissionError):
         return _HINTS.get(type(error), "Look at the disk, or correct [checkpoint] path in the settings.")
-    # Mostly left by a run that somebody started as root.
+    # Mostly a file left by a run that was started as root.
     return f"Let the user that runs bcpoll write to {path if os.path.exists(path) else 'the folder of the checkpoint'}."
 
 
 def _taken(handle: int, path: Path) -> bool:
-    """Whether the lock is ours now; False where another process holds it."""
+    """Try to take the lock; False where another process holds it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -204,7 +205,7 @@ def _taken(handle: int, path: Path) -> bool:
 
 
 def _say(handle: int, line: str) -> None:
-    """Write the line for people. The lock holds without it, on a full disk for one."""
+    """Write the line for people; the lock holds without it, for example on a full disk."""
     with suppress(OSError):
         os.ftruncate(handle, 0)
         os.pwrite(handle, line.encode("utf-8", "replace"), 0)

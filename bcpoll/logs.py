@@ -1,9 +1,9 @@
-"""What the program says while it works, and how it looks in a terminal, a file, the journal, or as JSON.
+"""The log: what the program says while it works, for a terminal, a file, the journal, or as JSON.
 
-Owns the set-up of the standard `logging` package, and the promise that no secret gets into a record, and nobody's
-e-mail address into one above debug level. Whoever has something to say uses `logging.getLogger(__name__)` and names the
-order in `extra={"order": id}`; for what knows of no orders, such as the transport, `about_order` around it does so.
-Results go to standard output and are none of this module's business.
+Owns the set-up of the standard `logging` package, and the promise that no record contains a secret, nor, above debug
+level, anybody's e-mail address. Every module logs by `logging.getLogger(__name__)` and names the order in
+`extra={"order": id}`; around code that knows nothing of orders, such as the transport, `about_order` names it. Results
+go to standard output and are none of this module's business.
 """
 
 import json
@@ -25,7 +25,7 @@ MASK = "***"
 
 
 class LogFormat(StrEnum):
-    """How log lines look; `AUTO` finds out by where they go."""
+    """How log lines look; `AUTO` chooses by where they go."""
 
     AUTO = "auto"
     TERMINAL = "terminal"
@@ -43,7 +43,7 @@ class Redactor(logging.Filter):
         self._forms: set[str] = set()
 
     def protect(self, secrets: Iterable[str]) -> None:
-        """Mask these from now on, as they are and as they look inside a URL, in JSON and in a repr."""
+        """Mask these from now on, also in the forms that they take in a URL, in JSON and in a repr."""
         for secret in filter(None, secrets):
             self._forms |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
         longest_first = sorted(self._forms, key=len, reverse=True)
@@ -67,7 +67,7 @@ class Redactor(logging.Filter):
         return self.redacted(str(value))
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place, so that whatever else reads it gets no secret either."""
+        """Rewrite the record in place, so that no other handler gets to see a secret either."""
         record.msg, record.args = self.redacted(_message(record)), None
         if record.exc_info and not record.exc_text:
             record.exc_text = _PLAIN_FORMATTER.formatException(record.exc_info)
@@ -88,26 +88,26 @@ def _extras(record: logging.LogRecord) -> list[str]:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The record's text; a call whose arguments do not fit its text still says what it can."""
+    """The record's text; where its arguments do not fit, both are given as they are."""
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
         return f"{record.msg} {record.args}"
 
 
-# The order that what happens on this thread is about; 0 for none, or for several.
+# The order that this thread is working on; 0 for none, or for several.
 _order: ContextVar[int] = ContextVar("order", default=0)
 
 
 def _belongs(record: logging.LogRecord) -> bool:
-    """Give a record the order that it is about, unless it names one itself."""
+    """Add the order that a record is about, unless it names one itself."""
     if getattr(record, "order", None) is None and (order := _order.get()):
         record.order = order
     return True
 
 
 def _is_nobodys(record: logging.LogRecord) -> bool:
-    """Take people's e-mail addresses out of a record that is not for debugging; it has been through the redactor."""
+    """Mask e-mail addresses in a record above debug level; it has been through the redactor."""
     if record.levelno > logging.DEBUG:
         record.msg = masked(str(record.msg), MASK)
         for name in ("exc_text", "stack_info", *_extras(record)):
@@ -127,7 +127,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def _text(record: logging.LogRecord) -> str:
-    """The message for people: begins with its order, cannot steer a terminal, and cannot pass for a second record."""
+    """The message for people: it names its order, cannot control a terminal, and cannot look like a second record."""
     text = record.getMessage()
     order = getattr(record, "order", None)
     if order is not None and not re.search(rf"\border {order}\b", text):
@@ -151,7 +151,7 @@ class _Plain(logging.Formatter):
         return f"{_time(record):%Y-%m-%dT%H:%M:%SZ}{run} {record.levelname.lower()}: {_text(record)}"
 
 
-# syslog's numbers: what `journalctl -p warning` goes by. The journal keeps the time itself.
+# The priorities of syslog, by which `journalctl -p warning` selects. The journal adds the time itself.
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
@@ -186,17 +186,17 @@ _FORMATTERS: Mapping[LogFormat, Callable[[], logging.Formatter]] = {
 
 
 class _Stamp:
-    """The id of the run under way: one at a time per process, but on several threads, so no context variable."""
+    """The run under way, by its id. A process has one at a time, on several threads, so it is no context variable."""
 
     run = ""
     last = ""
-    """The run that was under way last, for what is said once it has ended."""
+    """The run that was under way last, for what is logged after its end."""
     is_for_people = True
-    """Whether lines are read by people, rather than by the journal or by what takes JSON."""
+    """Whether people read the lines as they come, rather than the journal or a program that reads JSON."""
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Marks the handler that is ours, so that a second `configure` replaces it and no other."""
+    """Marks our own handler, so that a second `configure` replaces this one and no other."""
 
 
 _stamp = _Stamp()
@@ -212,7 +212,7 @@ def configure(
     secrets: Iterable[str] = (),
     run: str = "",
 ) -> None:
-    """Send bcpoll's own records of this level and above to the stream, and of other packages the warnings."""
+    """Send bcpoll's own records from this level on to the stream, and the warnings of other packages."""
     _redactor.forget()
     _redactor.protect(secrets)
     _stamp.run = run
@@ -222,7 +222,7 @@ def configure(
     handler.setFormatter(_FORMATTERS[fitting]())
     _stamp.last, _stamp.is_for_people = "", fitting in (LogFormat.TERMINAL, LogFormat.PLAIN)
     root = logging.getLogger()
-    # First in the row: whatever other handlers see has been through the redactor.
+    # Ours comes first, so that whatever other handlers see has been through the redactor.
     root.handlers = [handler, *(other for other in root.handlers if not isinstance(other, _Handler))]
     root.setLevel(logging.WARNING)
     logging.getLogger("bcpoll").setLevel(level)
@@ -230,14 +230,14 @@ def configure(
 
 
 def _guard(handler: logging.Handler) -> None:
-    """Let nothing through a handler that is not to be seen."""
+    """Have a handler mask, in every record, what must not be seen."""
     for each in (_belongs, _redactor, _is_nobodys):
         handler.addFilter(each)
 
 
 @contextmanager
 def of_run(run: str) -> Iterator[None]:
-    """Name the run that the records of this block belong to, those of other threads included."""
+    """Name the run that records of this block belong to, on every thread."""
     before, _stamp.run = _stamp.run, run
     _stamp.last = run
     try:
@@ -247,9 +247,9 @@ def of_run(run: str) -> Iterator[None]:
 
 
 def log_end(text: str, *, level: int) -> bool:
-    """Log what ended the program, as part of its last run, and give True; False where people read it from the screen.
+    """Log what ended the program, as part of its last run, and give True; False where people read the log.
 
-    To them it is said in plain words, whatever the level of the log.
+    The caller then tells them on the screen, in plain words and whatever the level of the log.
     """
     if _stamp.is_for_people:
         return False
@@ -260,7 +260,7 @@ def log_end(text: str, *, level: int) -> bool:
 
 @contextmanager
 def about_order(order_id: int) -> Iterator[None]:
-    """Name the order that the records of this block, on this thread, are about; 0 for none that could be named."""
+    """Name the order that records of this block are about, on this thread; 0 where there is none to name."""
     before = _order.set(order_id)
     try:
         yield
@@ -270,7 +270,7 @@ def about_order(order_id: int) -> Iterator[None]:
 
 @contextmanager
 def written_to(stream: TextIO) -> Iterator[None]:
-    """Let the records of this block go to another stream: one that knows what else is on the screen."""
+    """Send the records of this block to another stream, such as one that keeps clear of a progress bar."""
     ours = [handler for handler in logging.getLogger().handlers if isinstance(handler, _Handler)]
     before = [(handler, handler.setStream(stream)) for handler in ours]
     try:
@@ -282,7 +282,7 @@ def written_to(stream: TextIO) -> Iterator[None]:
 
 
 class _Keeper(logging.Handler):
-    """Keeps the latest lines, as they stand in a file; what it sees has been through the redactor."""
+    """Keeps the latest lines as they would stand in a file, masked alike."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -296,7 +296,7 @@ class _Keeper(logging.Handler):
 
 @contextmanager
 def kept(most: int) -> Iterator[deque[str]]:
-    """The latest lines that are logged within the block, for whoever is to be told how it went."""
+    """Keep the latest lines that are logged within the block, for a report of how it went."""
     keeper = _Keeper(most)
     root = logging.getLogger()
     root.addHandler(keeper)
@@ -323,7 +323,7 @@ def _fitting(stream: TextIO, environ: Mapping[str, str]) -> LogFormat:
 
 
 def _leads_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """JOURNAL_STREAM names the device and inode of the journal's pipe: a redirected stream has others."""
+    """Whether the stream is the journal's own: its device and inode are those that JOURNAL_STREAM names."""
     named = environ.get("JOURNAL_STREAM")
     if not named:
         return False

@@ -1,6 +1,6 @@
-"""One page of orders from decision to checkpoint: what a pass and a backfill have in common.
+"""One page of orders, from decision to checkpoint: what a pass and a backfill have in common.
 
-Owns the order of these steps, and that a page is closed by one transaction. Which orders stand on a page, and what is
+Owns the order of these steps, and that one transaction closes a page. Which orders stand on a page, and what else is
 noted once it is done, is the caller's business.
 """
 
@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from datetime import datetime
 
 from bcpoll.apply import Applier, Outcome, PageResult
 from bcpoll.books import Books
 from bcpoll.core.decode import order_id_of
 from bcpoll.core.order import Json
 from bcpoll.core.sale import CreateRefund
-from bcpoll.decide import Decider, Evaluated
+from bcpoll.decide import Basis, Decider, Evaluated
 from bcpoll.errors import STOPPED, AccessRefused, BcpollError
 from bcpoll.opening import OpeningStock
 from bcpoll.planned import Planned
@@ -30,14 +31,22 @@ from bcpoll.unnoted import settle_unnoted
 class Pages:
     """Carries out pages, with the pieces that this takes; `run_id` 0 is a preview, which writes nothing."""
 
-    def __init__(self, shell: Shell, *, run_id: int, pool: Executor, counts: Counter[str]) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        *,
+        run_id: int,
+        pool: Executor,
+        counts: Counter[str],
+        start: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        """`start` is asked for where the checkpoint has no start yet, as in the preview of a first pass."""
         self._shell = shell
         self._run_id = run_id
         self._pool = pool
         self._counts = counts
         self._made_resolver: Resolver | None = None
-        refunds_waiting: set[int] = set()
-        self.books = Books(shell, run_id=run_id, counts=counts, refunds_waiting=refunds_waiting)
+        self.books = Books(shell, run_id=run_id, counts=counts)
         self.refunds = RefundBook(shell, run_id=run_id, set_aside=self.books.set_aside)
         self.decider = Decider(
             shell,
@@ -46,26 +55,27 @@ class Pages:
             refunds=self.refunds,
             resolver=self._resolver,
             counts=counts,
-            refunds_waiting=refunds_waiting,
         )
         self.openings = OpeningStock(
             shell,
-            start=lambda: shell.checkpoint.start() or self.decider.start,
+            start=lambda: shell.checkpoint.start() or start(),
             refunds_of=self.decider.refunds_of,
         )
 
-    def evaluate(self, rows: Sequence[Json], *, again: bool = False) -> Evaluated:
+    def evaluate(self, rows: Sequence[Json], basis: Basis) -> Evaluated:
         """Decide about a page and write nothing."""
-        return self.decider.evaluate(rows, again=again)
+        evaluated = self.decider.evaluate(rows, basis)
+        self.books.expect_refunds(evaluated.refunds_waiting)
+        return evaluated
 
-    def carry_out(self, rows: Sequence[Json], *, again: bool = False, also: Callable[[], None] = lambda: None) -> None:
-        """One page from decision to checkpoint; raises what stopped it once the checkpoint is written.
+    def carry_out(self, rows: Sequence[Json], basis: Basis, *, also: Callable[[], None] = lambda: None) -> Evaluated:
+        """Take one page from decision to checkpoint and give the decisions; once all is written, raise what stopped it.
 
-        `also` is done in the closing transaction of a page that was carried out to its end.
+        `also` is called in the transaction that closes the page, unless the page was cut short.
         """
         self._counts["read"] += len(rows)
-        evaluated = self._up_to_date(self.evaluate(rows, again=again), rows, again=again)
-        result = self._applied(evaluated.planned)
+        evaluated = self._up_to_date(self.evaluate(rows, basis), rows, basis)
+        result = self._applied(evaluated.planned, basis)
         checkpoint, now = self._shell.checkpoint, self._shell.clock()
         with checkpoint.atomic():
             checkpoint.settle_many(result.settlements, at=now)
@@ -81,9 +91,10 @@ class Pages:
         if result.stopped_by is not None:
             raise result.stopped_by
         self.heed_stop()
+        return evaluated
 
     def take_over(self) -> set[int]:
-        """Take over the sales that the POS holds and the checkpoint does not know; gives their orders."""
+        """Take over the sales that the POS holds and the checkpoint does not know, and give their orders."""
         shell = self._shell
         found = take_over(shell.pos, shell.checkpoint, shell.store_hash, shell.clock())
         return {*found.orders, *self.refunds.catch_up(found.others)}
@@ -91,16 +102,16 @@ class Pages:
     def catch_up(self) -> set[int]:
         """Take over the sales and adjustments that the POS holds and the checkpoint does not know; gives the orders.
 
-        Adjustments that were made before this settle what is owed by now, and nothing of what is written from here on.
+        The adjustments made so far settle what is owed so far, but nothing of what is written from here on.
         """
         overtaken = self.take_over()
-        # Without the right to see adjustments, none was made.
+        # A token without the right to see adjustments has made none.
         with suppress(AccessRefused):
             settle_unnoted(self._shell.pos, self._shell.checkpoint)
         return overtaken
 
     def settle_stock(self) -> None:
-        """Adjust the stock by all that is owed, less what the POS shows to have been adjusted by an unknown run."""
+        """Adjust the stock by all that is owed, less what an unknown run has adjusted already, as the POS shows."""
         checkpoint = self._shell.checkpoint
         if checkpoint.stock_owed(1) or checkpoint.refunds_to_take_out():
             settle_unnoted(self._shell.pos, checkpoint)
@@ -123,32 +134,34 @@ class Pages:
         if self._shell.stop.is_set():
             raise STOPPED
 
-    def _up_to_date(self, evaluated: Evaluated, rows: Sequence[Json], *, again: bool) -> Evaluated:
-        """The decisions about a page, anew for orders that a run unknown to this checkpoint has written meanwhile.
+    def _up_to_date(self, evaluated: Evaluated, rows: Sequence[Json], basis: Basis) -> Evaluated:
+        """The decisions about a page, taken anew for orders that a run unknown to this checkpoint has written.
 
-        A request for all that is to be written: a copy of the checkpoint on another host, or a backup that was put
-        back, would write its sales a second time otherwise, and a POS may take them for others.
+        It costs one request for a page that writes anything. Without it, a copy of the checkpoint on another host or a
+        restored backup would write sales a second time, and the POS might take them for others.
         """
         busy = {one.order_id for one in evaluated.planned if one.plan.actions}
-        # Before its first write a checkpoint is behind nothing: another's sales would have kept it from its first run.
+        # A checkpoint cannot be behind before its first write: sales of another would have kept it from its first run.
         is_first = not self._shell.checkpoint.version_before(self._shell.clock())
-        if not busy or is_first or self.decider.trusts_ledger:
+        if not busy or is_first or basis.trusts_ledger:
             return evaluated
         overtaken = self.take_over() & busy
         if not overtaken:
             return evaluated
-        anew = self.evaluate([raw for raw in rows if order_id_of(raw) in overtaken], again=again)
+        anew = self.evaluate([raw for raw in rows if order_id_of(raw) in overtaken], basis)
         return Evaluated(
             planned=(*(one for one in evaluated.planned if one.order_id not in overtaken), *anew.planned),
             rejected=(*evaluated.rejected, *anew.rejected),
             left_alone=(*evaluated.left_alone, *anew.left_alone),
+            looked_at=evaluated.looked_at | anew.looked_at,
+            refunds_waiting=evaluated.refunds_waiting | anew.refunds_waiting,
         )
 
-    def _applied(self, planned: Sequence[Planned]) -> PageResult:
+    def _applied(self, planned: Sequence[Planned], basis: Basis) -> PageResult:
         if all(not one.plan.actions for one in planned):
             return PageResult(outcomes=tuple(Outcome.idle(one) for one in planned))
-        if not self.decider.history and any(map(_takes_out, planned)):
-            # No trouble with the adjustments is to keep a sale waiting: they are looked at once more afterwards.
+        if not basis.history and any(map(_takes_out, planned)):
+            # Trouble with adjustments must not keep a sale waiting: they are looked at once more afterwards.
             with suppress(BcpollError):
                 settle_unnoted(self._shell.pos, self._shell.checkpoint)
         applier = Applier(shell=self._shell, resolver=self._resolver(), pool=self._pool, run_id=self._run_id)
@@ -168,5 +181,5 @@ class Pages:
 
 
 def _takes_out(planned: Planned) -> bool:
-    """Whether returned goods are to be taken out of the stock once a plan is carried out."""
+    """Whether a plan leaves returned goods that are to be taken out of stock again."""
     return any(isinstance(action, CreateRefund) and not action.restocks for action in planned.plan.actions)

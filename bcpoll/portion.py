@@ -1,7 +1,7 @@
-"""How much of a page is carried out in one turn: so little that a run which waits for its turn soon has it.
+"""How many orders a backfill carries out in one turn: few enough that a run which waits for the lock soon gets it.
 
-Owns that reckoning alone. While the POS has no room, no turn is held: a run that waits for one may use what is reserved
-for it. What a turn does is the caller's business.
+Owns that estimate alone. While the POS's rate limit leaves no room, no turn is taken, so that a waiting run can use the
+part of the limit that is reserved for it. What is done in a turn is the caller's business.
 """
 
 import math
@@ -11,30 +11,32 @@ from datetime import timedelta
 
 from bcpoll.shell import Shell
 
-# Seconds. What is looked up before and put back afterwards comes on top.
+# Seconds that a turn may take, without the look-ups before its orders and the stock put back after them.
 _TURN = 20.0
 
-# More than a turn is worth nothing: so many orders a page of the list holds.
+# A turn never takes more than one page of the list, and that is how many orders a page holds.
 _MOST = 250
 
-# Requests without which no turn is worth its while, and those of a turn that are not for its orders.
+# No turn is begun with fewer requests left than this.
 _WORTH = 10
+
+# How many requests of a turn are not for its orders.
 _BESIDES = 5
 
-# Of an order, until some were carried out: it may be the first of its customer and its product.
+# First guesses for one order, on the high side: its customer and its product may have to be created.
 _REQUESTS = 4.0
 _TAKES = timedelta(seconds=2)
 
 
 class Portion:
-    """How many orders the next turn may carry out, by what the last one took."""
+    """How many orders the next turn may carry out, going by the time and requests that the last one took."""
 
     def __init__(self) -> None:
         self._requests = _REQUESTS
         self._takes = _TAKES
 
     def orders(self, shell: Shell) -> int:
-        """So many orders are carried out in about a turn; 0 while the POS has no room for any."""
+        """How many orders fit into one turn; 0 while the POS's limit leaves no room for any."""
         room = shell.pace.room(_TURN)
         if room < min(_WORTH, shell.pace.room(math.inf)):
             return 0
@@ -44,7 +46,7 @@ class Portion:
 
     @contextmanager
     def learning(self, shell: Shell, orders: int) -> Iterator[None]:
-        """Learn from what is done in the block about so many orders."""
+        """Measure the block, which carries out this many orders, for the next estimate."""
         begun, before = shell.clock(), shell.pace.requests
         yield
         if orders:
@@ -52,9 +54,10 @@ class Portion:
             self._requests = max((shell.pace.requests - before) / orders, 1.0)
 
     def await_room(self, shell: Shell) -> None:
-        """Sleep until the next turn may be worth its while; to be called between turns.
+        """Sleep until the limit leaves room for a turn; to be called between turns.
 
-        How much of the room others still take, only an answer tells: in doubt, it is asked for at the price of one.
+        How much of the limit other programs use is known only from the POS's answers. If the last one leaves it in
+        doubt, one request is spent on a newer answer.
         """
         shell.pace.await_room(_WORTH, _TURN)
         if not self.orders(shell):

@@ -1,8 +1,8 @@
 """Putting back what sales of the past took out of the POS's stock, and taking out what their refunds put in.
 
-Owns when that is done and what is left of it; the sums are in the checkpoint, from the transaction in which the sales
-were noted until the one in which the adjustment is. So a run that dies in between leaves nothing undone: the next one,
-of whatever kind, goes on. That each adjustment is carried out once is `stock`'s business.
+Owns when that happens and what is still owed. The checkpoint notes units as owed in the transaction that notes their
+sales, and as settled in the one that notes their adjustment; if a run dies in between, the next one, of whatever kind,
+goes on from there. That each adjustment is made only once is `stock`'s business.
 """
 
 import logging
@@ -19,22 +19,22 @@ from bcpoll.stock import Adjuster, StockReason
 log = logging.getLogger(__name__)
 
 INTO_STOCK = StockReason(name="BigCommerce history, in", adds=True)
-"""By this reason in the POS it is known that a backfill was run."""
+"""Where the POS has this reason, a backfill was run at some time."""
 OUT_OF_STOCK = StockReason(name="BigCommerce history, out", adds=False)
 
-# By whether units are put in.
+# By whether units are added.
 _REASONS = {True: INTO_STOCK, False: OUT_OF_STOCK}
 
-# The most that one request may adjust.
+# How many products one request adjusts at most.
 _AT_ONCE = 1000
 
-# There is never more than one under way.
+# One target for all, since there is never more than one such adjustment under way.
 _TARGET = "history"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutBack:
-    """What was put back or taken out, in units, and what the POS refused."""
+    """How many units were put back or taken out, and what the POS refused."""
 
     units: int = 0
     rejected: tuple[Rejected, ...] = ()
@@ -52,16 +52,16 @@ class StockReturner:
         self._uncounted: Sequence[StockOwed] = ()
 
     def settle(self) -> PutBack:
-        """Adjust the stock by what is owed; where an outcome is unclear, the next run goes on."""
+        """Adjust the stock by all that is owed; after an unclear outcome the rest is left to the next run."""
         if self._checkpoint.stock_owed(1) and not self._adjuster.is_unclear:
-            # Whether a product is counted may have changed since it was last heard of.
+            # Products may have been set to be counted, or not to be, since they were last read.
             read_product_feed(self._pos, self._checkpoint)
             while (owed := self._next()) and self._adjust(owed):
                 pass
         return PutBack(units=self._units, rejected=tuple(self._rejected))
 
     def _next(self) -> Sequence[StockOwed]:
-        """What is owed next, at one outlet and of products that are counted; nothing is owed for any other."""
+        """What to adjust next: one outlet's products whose stock is counted; what is owed of others is dropped."""
         while owed := self._checkpoint.stock_owed(_AT_ONCE):
             at_outlet = [one for one in owed if one.outlet_id == owed[0].outlet_id]
             counted = self._checkpoint.stock_tracked({one.product_id for one in at_outlet})
@@ -72,14 +72,15 @@ class StockReturner:
         return ()
 
     def _forget_uncounted(self) -> None:
-        """Note that nothing is owed of what is not counted; with an adjustment, in the transaction that begins it."""
+        """Drop what is owed of products that are not counted; with an adjustment, in the transaction that begins it."""
         self._checkpoint.owe_stock(_cancelled(self._uncounted))
         self._uncounted = ()
 
     def _adjust(self, owed: Sequence[StockOwed], *, again: bool = False) -> bool:
-        """Adjust the stock by what is owed, and give whether all of that is clear now.
+        """Adjust the stock by what is owed; False where an outcome is unclear, so that nothing more may be tried.
 
-        One item that is refused may take the others with it: they are tried by halves, and a single one twice.
+        The POS may refuse a whole request because of one item, so a refused request is halved down to that item, which
+        is tried once more and then left to people.
         """
         items = self._items(owed)
         if items is None:
@@ -104,7 +105,7 @@ class StockReturner:
         return True
 
     def _items(self, owed: Sequence[StockOwed]) -> list[Json] | None:
-        """The items of an adjustment; None where it is not clear yet whether our reasons were made."""
+        """The items of an adjustment; None where it is unclear whether the reasons they need were created."""
         reasons = {adds: self._adjuster.reason(_REASONS[adds]) for adds in {one.units > 0 for one in owed}}
         if None in reasons.values():
             return None
@@ -119,7 +120,7 @@ class StockReturner:
         ]
 
     def _give_up(self, owed: StockOwed, said: str) -> None:
-        """Leave to people what the POS does not take."""
+        """Leave to people an adjustment that the POS refuses."""
         self._checkpoint.owe_stock(_cancelled([owed]))
         detail = f"product {owed.product_id}: {owed.units:+} units are to be adjusted by hand; the POS said: {said}"
         log.warning("%s", detail)
@@ -127,7 +128,7 @@ class StockReturner:
 
 
 def put_back(items: Iterable[Json], left: Mapping[str, int]) -> list[StockOwed]:
-    """What an adjustment settles of what is owed, its signs turned; `left` of its units are as in `stock.units_in`."""
+    """What an adjustment settles, as amounts that cancel what is owed; `left` names products not adjusted yet."""
     return [
         StockOwed(outlet_id=str(item["outlet_id"]), product_id=product_id, units=-int(item["quantity"]))
         for item in items

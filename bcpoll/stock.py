@@ -1,9 +1,9 @@
-"""Adjustments of the POS's stock: each is carried out once, however often it has to be tried.
+"""Adjustments of the POS's stock: each is made once, however often it has to be tried.
 
-An adjustment is relative and has no key of its own, so it goes through an intent with the version of the POS's feed
-just before it, and is looked up there before any second try. None is begun while another one is unclear, so that a
-look-up can only find the one it looks for. Owns that, and taking out returned goods that are not to be restocked; what
-a backfill puts back is `putback`'s.
+An adjustment is relative and has no key, so its intent remembers which version the POS's feed of adjustments had
+reached before it, and any second try first looks through the feed from there. No adjustment is begun while another is
+unclear, so that such a look-up cannot find the wrong one. Owns that, and taking out returned goods again that are not
+to be restocked; what a backfill puts back is `putback`'s business.
 """
 
 import json
@@ -31,21 +31,21 @@ _CACHED_REASON = "stock adjustment reason"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReason:
-    """A reason of the account's own, by which the POS's reports and every look-up tell our adjustments from others."""
+    """A reason created in the POS account, which tells our adjustments from others in its reports and in look-ups."""
 
     name: str
     """At most 30 characters; unique in the account."""
     adds: bool
-    """Whether it puts goods in; else it takes them out."""
+    """True where it adds goods to the stock, False where it takes them out."""
 
     @property
     def plain(self) -> Json:
-        """Where the account lets us make no reason of its own: the plainest of the POS's own."""
+        """The built-in reason to use instead where the account lets us create none."""
         return {"reason": "STOCK_FOUND" if self.adds else "INTERNAL_USE"}
 
     @property
     def cached_as(self) -> str:
-        """The name of the kept answer."""
+        """The name under which the checkpoint caches it."""
         return f"{_CACHED_REASON}: {self.name}"
 
 
@@ -54,7 +54,7 @@ REFUND = StockReason(name="BigCommerce refund", adds=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOut:
-    """What became of taking out the goods of a refund; `rejected` where it did not go through."""
+    """What became of taking a refund's goods out of stock; `rejected` is set where it did not go through."""
 
     refund: RefundRow
     units: int
@@ -72,7 +72,7 @@ class Adjuster:
 
     @property
     def is_unclear(self) -> bool:
-        """Whether an adjustment has no clear outcome yet: then none may be begun."""
+        """Whether an earlier adjustment has no clear outcome yet: then none may be begun."""
         return any(intent.kind is IntentKind.STOCK for intent in self._checkpoint.open_intents())
 
     def adjust(
@@ -85,10 +85,10 @@ class Adjuster:
         begun: Callable[[], None] = lambda: None,
         settled: Callable[[Mapping[str, int]], None],
     ) -> tuple[Result, Mapping[str, int]]:
-        """Adjust stock by these items, each of another product; gives what became of it, and the units left to adjust.
+        """Adjust stock by these items, one per product; gives the result and the units left to adjust, by product.
 
-        It takes two transactions. The intent is written with what `begun` does; an adjustment that is done is settled
-        with what `settled` does about the units that are left.
+        It takes two transactions: `begun` is called in the one that writes the intent, and, if the adjustment was made,
+        `settled` with the units left in the one that settles it.
         """
         since = self._newest_version()
         intent = Intent(
@@ -114,19 +114,19 @@ class Adjuster:
         return result, left
 
     def _sent(self, intent: Intent, items: Sequence[Json]) -> tuple[Result, Sequence[Json]]:
-        """Send an adjustment; gives what became of it, and the items of it that are still to be sent."""
+        """Send an adjustment; gives the result and the items that are still to be sent."""
         try:
             with about_order(intent.order_id):
                 self._pos.adjust_stock(items)
         except GiveUp as error:
-            # The reason may have been deleted since it was made.
+            # It may have been refused because our reason was deleted since it was cached.
             self._checkpoint.forget_cached()
             return refused(error.message), items
         except LookAgain as error:
             rest = missing(self._pos, items, intent.since)
             return (done(rest_text(rest)), rest) if len(rest) < len(items) else (not_found(error), items)
         except AccessRefused as error:
-            # For certain not written: left open, it would be looked up at every start, which needs the same right.
+            # Certainly not written. Left open, every run would begin with a look-up that needs the same missing right.
             self._settle(intent, refused(error.message))
             raise
         return done(rest_text(())), ()
@@ -136,7 +136,7 @@ class Adjuster:
         self._checkpoint.settle(intent.key, result.state, at=at, detail=result.detail, result=result.result)
 
     def _newest_version(self) -> int:
-        """The version that the feed of adjustments has reached: what is written from now on is newer."""
+        """The version that the feed of adjustments has reached: anything written from now on has a newer one."""
         known = self._checkpoint
         version = max(known.feed_version(ADJUSTMENT_FEED), known.feed_version(PRODUCT_FEED))
         for page in self._pos.adjustments_after(version):
@@ -144,9 +144,9 @@ class Adjuster:
         return version
 
     def reason(self, wanted: StockReason) -> Json | None:
-        """Our own reason, made when it is first needed, or the plain one where the account lets us make none.
+        """Our own reason, created when first needed, or the built-in one where the account lets us create none.
 
-        None where it is not clear whether it was made: the next pass sees.
+        None where it is unclear whether it was created: the next pass finds out.
         """
         cached = self._checkpoint.cached(wanted.cached_as)
         if cached is not None:
@@ -160,7 +160,7 @@ class Adjuster:
         return reason
 
     def _made(self, wanted: StockReason) -> Result:
-        """Make our reason. Its name is unique, so that no second try can make a second one."""
+        """Create our reason. Its name is unique, so that a second try cannot create another."""
         return send(
             lambda: self._pos.create_adjustment_reason(wanted.name, adds=wanted.adds),
             lambda: self._pos.adjustment_reasons(adds=wanted.adds).get(wanted.name),
@@ -168,7 +168,7 @@ class Adjuster:
 
 
 class StockTaker:
-    """Takes out of stock what refunds put there."""
+    """Takes out of stock the goods that refunds put there."""
 
     def __init__(self, shell: Shell, *, run_id: int) -> None:
         self._pos = shell.pos
@@ -181,7 +181,7 @@ class StockTaker:
         rows = [row for row in self._checkpoint.refunds_to_take_out() if not self._rests(row)]
         if not rows:
             return
-        # Whether a product is counted may have changed since it was last heard of.
+        # Products may have been set to be counted, or not to be, since they were last read.
         read_product_feed(self._pos, self._checkpoint)
         for row in rows:
             heed_stop()
@@ -191,13 +191,13 @@ class StockTaker:
             yield taken
 
     def _rests(self, row: RefundRow) -> bool:
-        """Whether its order is set aside for its stock, and the next try has not come."""
+        """Whether its order is set aside because of this stock, and its next try is not due yet."""
         item = self._checkpoint.review_item_of(row.order_id)
         is_ours = item is not None and item.state is ReviewState.OPEN and item.field == IntentKind.STOCK
         return item is not None and is_ours and (item.next_try is None or item.next_try > self._clock())
 
     def _taken_out(self, row: RefundRow) -> TakenOut | None:
-        """Take out the goods of a refund as far as the POS counts them; None where our reason is not clear yet."""
+        """Take out a refund's goods as far as the POS counts them; None where it is unclear if our reason exists."""
         counted = self._checkpoint.stock_tracked(row.to_take_out.keys())
         wanted = {product: count for product, count in row.to_take_out.items() if product in counted}
         if not wanted:
@@ -222,7 +222,7 @@ class StockTaker:
 
 
 def known_reason(pos: PointOfSale, checkpoint: Checkpoint, wanted: StockReason = REFUND) -> Json | None:
-    """Our own reason as items of an adjustment name it; None where it is still to be made."""
+    """Our own reason in the form that an adjustment's items need; None where it is still to be created."""
     cached = checkpoint.cached(wanted.cached_as)
     if cached is not None:
         return dict(cached[0])
@@ -231,17 +231,17 @@ def known_reason(pos: PointOfSale, checkpoint: Checkpoint, wanted: StockReason =
 
 
 def own_reason(reason_id: str) -> Json:
-    """A reason of the account's own, as items of an adjustment name it."""
+    """A reason created in the account, in the form that an adjustment's items need."""
     return {"reason": "CUSTOM", "custom_inventory_adjustment_reason_id": reason_id}
 
 
 def missing(pos: PointOfSale, items: Iterable[Json], since: int) -> list[Json]:
-    """The items of an adjustment that the POS's feed does not show after a version."""
+    """The items of an adjustment that the POS's feed after this version does not show."""
     return without(items, (row for page in pos.adjustments_after(since) for row in page.rows))
 
 
 def without(items: Iterable[Json], others: Iterable[Json]) -> list[Json]:
-    """The items of which the others hold no counterpart; each of these is the counterpart of one."""
+    """The items without a counterpart among the others; each of the others can be the counterpart of one item only."""
     found = Counter(map(_identity, others))
     rest: list[Json] = []
     for item in items:
@@ -254,28 +254,28 @@ def without(items: Iterable[Json], others: Iterable[Json]) -> list[Json]:
 
 
 def left_of(intent: Intent) -> list[Json]:
-    """The items of an adjustment that is done, those left out that its result says are still to be sent."""
+    """The items that a settled adjustment did adjust: all but those that its result lists as still to be sent."""
     rest = json.loads(intent.result or "{}")
     return [item for item in intent.body.get("items", ()) if str(item["product_id"]) not in rest]
 
 
 def rest_text(rest: Iterable[Json]) -> str:
-    """What an adjustment that is done gives as its result: the units by product that it did not take out, as JSON."""
+    """The result that is noted for an adjustment: the units by product that are still to be taken out, as JSON."""
     return json.dumps(units_in(rest))
 
 
 def units_in(items: Iterable[Json]) -> dict[str, int]:
-    """Units by product that items of an adjustment take out."""
+    """The units that an adjustment's items take out, by product; negative where they add."""
     return {str(item["product_id"]): -int(item["quantity"]) for item in items}
 
 
 def items_taking_out(outlet_id: str, units: Mapping[str, int], reason: Json) -> Iterator[Json]:
-    """The items of an adjustment that takes units by product out of an outlet's stock."""
+    """The items of an adjustment that takes these units, by product, out of an outlet's stock."""
     for product_id, count in units.items():
         yield {"product_id": product_id, "outlet_id": outlet_id, "quantity": f"-{count}", **reason}
 
 
 def _identity(row: Json) -> tuple[object, ...]:
-    """What tells one adjustment from another; of several that are the same, it counts how many there are."""
+    """What adjustments are compared by; equal ones can only be counted, not told apart."""
     names = ("product_id", "outlet_id", "reason", "custom_inventory_adjustment_reason_id")
     return (amount_of(row, "quantity"), *(text_of(row, name) for name in names))

@@ -1,9 +1,9 @@
-"""Taking back what backfills brought over: the sales voided, page by page, each once, and the stock as it should be.
+"""Undoing backfills: voids the sales that they wrote, page by page and each once, and leaves the stock right.
 
-Owns what is voided and what becomes of the books. A void gives back to the stock what its sale took; of a sale that was
-stock-neutral that is owed at once with its sign turned, so that the stock stays as it is, whatever moved since. Once an
-order is undone the passes leave it alone, as they do all orders from before the start; a new backfill may write it
-anew.
+Owns what is voided and how the books are kept. Voiding a sale returns its goods to stock. For a stock-neutral sale they
+had been put back already, so the same units are noted as owed with the opposite sign: settled, they leave the stock as
+it was before the void. An undone order is left alone by passes, like every order from before the start, until a new
+backfill writes it again.
 """
 
 import threading
@@ -42,7 +42,7 @@ from bcpoll.send import NOT_SENT, Result, void_sale
 from bcpoll.shell import Shell
 from bcpoll.unnoted import settle_unnoted
 
-# So many orders are read at once to add them up.
+# How many orders are read at a time to add them up.
 _PAGE = 250
 
 _LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
@@ -51,27 +51,27 @@ _STANDING = frozenset({RefundState.BOOKED, RefundState.CHANGED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToUndo:
-    """What there is to take back."""
+    """What there is to undo."""
 
     orders: int = 0
     sales: int = 0
     refunds: int = 0
     money: Decimal = ZERO
-    """What the sales come to, less their refunds."""
+    """The total of the sales less their refunds."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Undone:
-    """What was taken back so far."""
+    """What was undone so far."""
 
     orders: int = 0
     voided: int = 0
     refused: list[tuple[int, str, str]]
-    """Order, sale and what the POS said, of sales that are to be voided by hand."""
+    """Order id, sale id and the POS's answer, for each sale that is left to be voided by hand."""
 
     @property
     def counts(self) -> Counter[str]:
-        """What was taken back, as a run notes it."""
+        """The counts that are noted with the run."""
         return Counter(orders=self.orders, voided=self.voided)
 
 
@@ -87,14 +87,14 @@ class _Void:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """What is to be void of an order: its refunds first, so that no refund ever stands without its sale."""
+    """What to void for one order: refunds first, so that no refund is ever left without its sale."""
 
     row: LedgerRow
     voids: tuple[_Void, ...]
 
 
 def to_undo(shell: Shell) -> ToUndo:
-    """Add up what there is to take back, from the checkpoint alone."""
+    """Add up what there is to undo, from the checkpoint alone."""
     found = ToUndo()
     for rows in _pages(shell.checkpoint):
         ids = [row.order_id for row in rows]
@@ -110,9 +110,9 @@ def to_undo(shell: Shell) -> ToUndo:
 
 
 def run_undo(turns: Turns, limit: int | None = None, tell: Callable[[Undone], None] = lambda undone: None) -> Undone:
-    """Take back what backfills brought over, at most so many orders; `tell` is called at first and after each turn.
+    """Undo what backfills brought over, at most `limit` orders; `tell` is called first and after each turn.
 
-    Raises what stopped it; what was done until then is done, and the next time goes on.
+    Raises what stopped it. What was undone until then stays so, and the next run goes on from there.
     """
     undone = Undone(refused=[])
     with turns() as shell:
@@ -150,13 +150,13 @@ def _all_pages(turns: Turns, run_id: int, pool: Executor, limit: int | None, und
 
 
 def _leave_in_order(turns: Turns, run_id: int) -> None:
-    """After a polite stop, settle what is owed to the stock; where that fails, the next run sees to it."""
+    """After an orderly stop, settle what is owed to the stock; if that fails, the next run does it."""
     with suppress(BcpollError), turns() as shell:
         StockReturner(shell, run_id=run_id).settle()
 
 
 class _Page:
-    """A page of orders to take back."""
+    """Undoes one page of orders."""
 
     def __init__(self, shell: Shell, run_id: int, pool: Executor, undone: Undone) -> None:
         self._shell = shell
@@ -166,14 +166,14 @@ class _Page:
         self._undone = undone
 
     def next_orders(self, after: int, count: int) -> Sequence[BackfilledOrder]:
-        """The next orders to take back, at most so many; none where there are no more, or no room."""
+        """The next orders to undo, at most `count`; none where no more are left, or `count` is 0."""
         if self._shell.stop.is_set():
             raise STOPPED
         recover(self._shell, run_id=self._run_id)
         return self._checkpoint.backfilled_after(after, count)
 
     def undo(self, rows: Sequence[BackfilledOrder]) -> None:
-        """Take these orders back, and leave the stock as it should be."""
+        """Undo these orders, and settle what that leaves owed to the stock."""
         shell = self._shell
         if rows:
             jobs = list(self._jobs(rows))
@@ -212,7 +212,7 @@ class _Page:
             yield _Void(sale_id=of_order.applied.sale_id, refund_id=0, owed=tuple(owed))
 
     def _taken_out(self, refund: RefundRow, moved: Mapping[str, Sequence[StockOwed]]) -> Sequence[StockOwed]:
-        """What an adjustment took out of stock again after a refund: to be put back when the void takes it out too."""
+        """What an adjustment took out of stock after a refund: the void takes it out again, so it must be put back."""
         history = self._checkpoint.history(refund.order_id)
         is_taken_out = any(one.kind is IntentKind.STOCK and one.target == refund.sale_id for one in history)
         return moved.get(refund.sale_id, ()) if is_taken_out and not refund.to_take_out else ()
@@ -235,7 +235,7 @@ class _Page:
         )
 
     def _close(self, rows: Sequence[BackfilledOrder], jobs: Sequence[_Job], done: Sequence["_Carried"]) -> None:
-        """Write down what became of a page, in one transaction; raises what stopped it."""
+        """Note what became of a page in one transaction, then raise what stopped it, if anything did."""
         checkpoint, now = self._checkpoint, self._shell.clock()
         finished = {job.row.order_id for job, carried in zip(jobs, done, strict=True) if carried.is_finished}
         with checkpoint.atomic():
@@ -265,7 +265,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Carried:
-    """What became of the voids of an order; one that is not listed stays open to be looked up."""
+    """What became of an order's voids; where an error ended them, that void has no result and is looked up later."""
 
     results: tuple[Result, ...]
     is_finished: bool
@@ -273,7 +273,7 @@ class _Carried:
 
 
 def _carried_out(shell: Shell, job: _Job, halt: threading.Event) -> _Carried:
-    """Void the sales of one order, one after the other, up to the first that is not void. Runs on the pool."""
+    """Void the sales of one order, one after the other, up to the first that fails. Runs on the pool."""
     if not job.voids:
         return _Carried(results=(), is_finished=True)
     if halt.is_set() or shell.stop.is_set():
@@ -293,7 +293,7 @@ def _carried_out(shell: Shell, job: _Job, halt: threading.Event) -> _Carried:
 
 
 def _settlements(job: _Job, carried: _Carried) -> Iterator[Settlement]:
-    """What became of each intent; the one that an error ended stays open, and those after it were never sent."""
+    """How to settle each intent; the one that an error interrupted stays open, and those after it were never sent."""
     for void, result in zip(job.voids, carried.results, strict=False):
         yield Settlement(key=_key(void), state=result.state, detail=result.detail, result=result.result)
     if carried.error is not None:
@@ -306,7 +306,7 @@ def _key(void: _Void) -> str:
 
 
 def _memory(row: LedgerRow, void: _Void) -> Json:
-    """What a later run needs to finish the books if this one does not come back (`recover`)."""
+    """What a later run needs to note the void if this run dies before it can (`recover`)."""
     return {
         "order": order_memory(row.status_id, row.modified_at),
         "applied": applied_memory(replace(row.applied, state=AppliedState.VOIDED)),
@@ -315,7 +315,7 @@ def _memory(row: LedgerRow, void: _Void) -> Json:
 
 
 def _undone_row(row: LedgerRow, *, is_void: bool) -> LedgerRow:
-    """The ledger's row of an order that was undone: without a fingerprint, so that a new backfill looks at it."""
+    """The ledger row of an undone order: it has no fingerprint, so that a new backfill does not skip it."""
     applied = replace(row.applied, state=AppliedState.VOIDED) if is_void else row.applied
     return replace(row, disposition=UNDONE, fingerprint="", applied=applied)
 

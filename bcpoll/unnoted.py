@@ -1,8 +1,8 @@
-"""Adjustments of ours that the POS holds and the checkpoint does not know, made after a backup or by another host.
+"""Stock adjustments of ours that the checkpoint does not know: made after its backup was taken, or by another host.
 
-Owns what is believed of them: each settles what is still owed to the stock, or to be taken out of it, as far as it
-goes. An adjustment has no id that follows from an order, so our own reasons are what tells it from those of staff;
-where the account lets us make none, nothing does. Adjusts nothing itself.
+Owns what they count for: each settles what is still owed to the stock, or still to be taken out of it, up to its own
+units. Adjustments have no ids of our choosing, so they are told from those of staff by our own reasons; where the
+account lets us create none, they cannot be told apart. Adjusts nothing itself.
 """
 
 import logging
@@ -26,10 +26,10 @@ _ALL = 1_000_000
 
 
 def settle_unnoted(pos: PointOfSale, checkpoint: Checkpoint) -> None:
-    """Take what is owed to the stock for settled, where the POS's feed shows that it is."""
+    """Count as settled what is owed to the stock wherever the POS's feed shows it adjusted already."""
     if any(intent.kind is IntentKind.STOCK for intent in checkpoint.open_intents()):
         return
-    # Before the first adjustment of all: none that was known of when the products were read last is of interest.
+    # Before our first adjustment, read on from where the products were last read: older ones do not concern us.
     begun = reached = checkpoint.feed_version(ADJUSTMENT_FEED) or checkpoint.feed_version(PRODUCT_FEED)
     rows: list[Json] = []
     for page in pos.adjustments_after(begun):
@@ -58,7 +58,7 @@ class _Units(Counter[tuple[str, str, str]]):
             )
 
     def take(self, reason_id: str, outlet_id: str, product_id: str, wanted: int) -> int:
-        """Use up as many units as are wanted, both below zero where they were taken out; gives how many there were."""
+        """Use up at most the units wanted, and give how many there were; both are negative for units taken out."""
         key = (reason_id, outlet_id, product_id)
         there = self[key]
         found = min(wanted, there) if wanted > 0 < there else max(wanted, there) if wanted < 0 > there else 0
@@ -89,5 +89,5 @@ def _taken_out(pos: PointOfSale, checkpoint: Checkpoint, unnoted: _Units) -> Non
 
 
 def _id_of(pos: PointOfSale, checkpoint: Checkpoint, reason: StockReason) -> str:
-    """The id of one of our reasons; empty where there is none, which is no row's."""
+    """The id of one of our reasons; empty, which matches no row, where the POS does not have it."""
     return str((known_reason(pos, checkpoint, reason) or {}).get(_REASON) or "")

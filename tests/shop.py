@@ -282,23 +282,23 @@ class Shop:
         *,
         between: Callable[[], Any] = lambda: None,
         tell: Callable[[Any], None] = lambda report: None,
-        **scope: Any,
-    ) -> history.Report:
+        **selection: Any,
+    ) -> history.BackfillReport:
         """Bring over what was ordered before the start; `between` its pages others have their turn."""
         self.world.log.clear()
         with self.connected() as shell:
-            return history.run_backfill(_turns(shell, between), history.Scope(**scope), tell)
+            return history.run_backfill(_turns(shell, between), history.Selection(**selection), tell)
 
-    def forecast(self, **scope: Any) -> history.Forecast:
+    def forecast(self, **selection: Any) -> history.Forecast:
         """What a backfill is about to meet."""
         with self.connected() as shell:
-            return history.forecast(shell, history.Scope(**scope))
+            return history.forecast(shell, history.Selection(**selection))
 
-    def foresee_backfill(self, **scope: Any) -> history.Effect:
+    def survey_backfill(self, **selection: Any) -> history.Survey:
         """What a backfill would do."""
         self.world.log.clear()
         with self.connected() as shell:
-            return history.foresee(_turns(shell), history.Scope(**scope))
+            return history.survey_orders(_turns(shell), history.Selection(**selection))
 
     def undo(self, limit: int | None = None) -> Undone:
         """Take back what backfills brought over."""

@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +35,7 @@ from bcpoll.cli import (
     sync,
 )
 from bcpoll.cli.options import Options, allow_json, print_json
+from bcpoll.cli.words import say
 from bcpoll.errors import BcpollError, OutputLost, RetryLater
 from bcpoll.logs import LogFormat, configure, log_end
 
@@ -96,7 +96,7 @@ def run(arguments: list[str]) -> int:
         shown = io.StringIO()
         error.show(shown)
         with suppress(OSError):
-            _say(shown.getvalue())
+            say(shown.getvalue(), err=True)
             if "--json" in arguments:
                 print_json({"error": error.format_message(), "hint": "", "exit_code": error.exit_code})
         return error.exit_code
@@ -161,22 +161,9 @@ def _tell(error: BcpollError, *, as_json: bool) -> None:
     level = logging.WARNING if isinstance(error, RetryLater) else logging.ERROR
     text = "\n".join(filter(None, (error.message, error.hint)))
     if not log_end(text, level=level):
-        _say(f"bcpoll: {text}")
+        say(f"bcpoll: {text}", err=True)
     if as_json:
         print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
-
-
-def _say(text: str) -> None:
-    """Print a text on stderr; on a terminal that is too narrow for it, folded between its words."""
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
-    for line in text.splitlines():
-        click.echo(line if len(line) <= width else _folded(line, width), err=True)
-
-
-def _folded(line: str, width: int) -> str:
-    """A line on several, each indented like it; an address or a path stays in one piece, to be copied."""
-    indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 for _command in (

@@ -15,7 +15,7 @@ from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
 from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
-    from bcpoll.backfill import Effect, Forecast, Report, Scope
+    from bcpoll.backfill import BackfillReport, Forecast, Selection, Survey
     from bcpoll.cli.wiring import Relay
     from bcpoll.errors import RetryLater
     from bcpoll.undo import ToUndo, Undone
@@ -96,67 +96,69 @@ def backfill(
     ):
         if undo:
             return _undo(options, relay, limit, dry_run=dry_run, yes=yes)
-        scope = _scope(relay, since, until, limit, move_stock=move_stock)
-        return _backfill(options, relay, scope, dry_run=dry_run, yes=yes)
+        selection = _selection(relay, since, until, limit, move_stock=move_stock)
+        return _backfill(options, relay, selection, dry_run=dry_run, yes=yes)
 
 
 COMMANDS = (backfill,)
 
 
-def _scope(relay: "Relay", since: date | None, until: date | None, limit: int | None, *, move_stock: bool) -> "Scope":
-    from bcpoll.backfill import Scope
+def _selection(
+    relay: "Relay", since: date | None, until: date | None, limit: int | None, *, move_stock: bool
+) -> "Selection":
+    from bcpoll.backfill import Selection
 
     if since is None and until is None:
-        return Scope(moves_stock=move_stock, limit=limit)
+        return Selection(moves_stock=move_stock, limit=limit)
     with relay.turn() as shell:
         zone = zone_named(shell.shop().timezone)
     first = None if since is None else begins(since, zone)
     last = None if until is None else ends(until, zone)
     if first and last:
         refuse_empty(first, last)
-    return Scope(since=first, until=last, moves_stock=move_stock, limit=limit)
+    return Selection(since=first, until=last, moves_stock=move_stock, limit=limit)
 
 
 # --- bringing over ---------------------------------------------------------------------------------------------------
 
 
-def _backfill(options: Options, relay: "Relay", scope: "Scope", *, dry_run: bool, yes: bool) -> int:
+def _backfill(options: Options, relay: "Relay", selection: "Selection", *, dry_run: bool, yes: bool) -> int:
     from bcpoll.backfill import forecast
 
     with relay.turn() as shell:
-        expected = forecast(shell, scope)
+        expected = forecast(shell, selection)
     if not options.as_json:
-        _show_forecast(expected, scope)
+        _show_forecast(expected, selection)
     if dry_run or not yes:
-        effect = _foreseen(relay, scope, expected.orders)
+        survey = _surveyed(relay, selection, expected.orders)
         if dry_run and options.as_json:
-            print_json(_forecast_json(expected) | _effect_json(effect) | {"requests": dict(relay.requests)})
+            print_json(_forecast_json(expected) | _survey_json(survey) | {"requests": dict(relay.requests)})
         else:
-            _show_effect(effect, scope)
+            _show_survey(survey, selection)
         if dry_run:
-            return _SET_ASIDE if effect.set_aside else 0
-        if effect.is_nothing:
+            return _SET_ASIDE if survey.set_aside else 0
+        if survey.is_nothing:
             say("There is nothing to bring over.")
             return 0
         _confirm("Bring them over?", relay)
-    return _brought_over(options, relay, scope, expected.orders)
+    return _brought_over(options, relay, selection, expected.orders)
 
 
-def _brought_over(options: Options, relay: "Relay", scope: "Scope", orders: int) -> int:
-    from bcpoll.backfill import Report, run_backfill
+def _brought_over(options: Options, relay: "Relay", selection: "Selection", orders: int) -> int:
+    from bcpoll.backfill import BackfillReport, run_backfill
     from bcpoll.errors import RetryLater
 
-    report = Report(counts=Counter(), total=orders)
+    report = BackfillReport(counts=Counter(), total=orders)
     try:
         with _progress(relay, "Bringing over", orders) as count:
 
-            def tell(so_far: Report) -> None:
+            def tell(so_far: BackfillReport) -> None:
                 nonlocal report
                 report = so_far
                 words = f"{so_far.counts['created']:,} sales, {so_far.set_aside:,} set aside"
                 count(so_far.counts["looked_at"], so_far.before, words)
 
-            report = run_backfill(relay.turn, scope, tell)
+            report = run_backfill(relay.turn, selection, tell)
     except RetryLater as error:
         return _tell_stopped(options, error, _report_json(report, relay))
     if options.as_json:
@@ -168,13 +170,13 @@ def _brought_over(options: Options, relay: "Relay", scope: "Scope", orders: int)
     return _SET_ASIDE if report.set_aside else 0
 
 
-def _foreseen(relay: "Relay", scope: "Scope", orders: int) -> "Effect":
-    from bcpoll.backfill import foresee
+def _surveyed(relay: "Relay", selection: "Selection", orders: int) -> "Survey":
+    from bcpoll.backfill import survey_orders
     from bcpoll.errors import RetryLater
 
     try:
         with _counting("Looking through the orders", orders) as tell:
-            return foresee(relay.turn, scope, tell)
+            return survey_orders(relay.turn, selection, tell)
     except RetryLater:
         click.echo(_NOTHING_DONE, err=True)
         raise
@@ -227,24 +229,24 @@ def _remedy(error: "RetryLater") -> str:
     return f"{error.hint}\n" if error.hint and error is not STOPPED else ""
 
 
-def _report_json(report: "Report", relay: "Relay") -> dict[str, Any]:
+def _report_json(report: "BackfillReport", relay: "Relay") -> dict[str, Any]:
     counts = {name: count for name, count in report.counts.items() if count}
     return {"complete": report.is_complete, "counts": counts, "requests": dict(relay.requests)}
 
 
-def _show_forecast(expected: "Forecast", scope: "Scope") -> None:
+def _show_forecast(expected: "Forecast", selection: "Selection") -> None:
     from bcpoll.cli import render
     from bcpoll.core.status import OrderStatus
 
-    window = f"before {min(scope.until or expected.start, expected.start):%Y-%m-%d %H:%M} UTC"
-    since = f" from {scope.since:%Y-%m-%d %H:%M} UTC on" if scope.since else ""
+    window = f"before {min(selection.until or expected.start, expected.start):%Y-%m-%d %H:%M} UTC"
+    since = f" from {selection.since:%Y-%m-%d %H:%M} UTC on" if selection.since else ""
     titles = {int(status): status.title for status in OrderStatus}
     counted = ((status, count) for status, count in expected.by_status.items() if count)
     rows = [(titles.get(status, f"status {status}"), f"{count:,}") for status, count in counted]
     rows.append(("all", f"{expected.orders:,}"))
     render.show_table(f"Orders{since} {window}, by BigCommerce's count", ("status", "orders"), rows, right=("orders",))
     click.echo()
-    limit, orders = limit_of(expected.registers), min(expected.orders, scope.limit or expected.orders)
+    limit, orders = limit_of(expected.registers), min(expected.orders, selection.limit or expected.orders)
     if orders:
         say(
             f"With {_registers(expected.registers)} the POS takes {limit:,} requests in five minutes: {orders:,} orders"
@@ -256,38 +258,38 @@ def _registers(count: int) -> str:
     return "1 register" if count == 1 else f"{count} registers"
 
 
-def _show_effect(effect: "Effect", scope: "Scope") -> None:
+def _show_survey(survey: "Survey", selection: "Selection") -> None:
     from bcpoll.cli import render
 
     click.echo()
-    years = sorted({*effect.sales, *effect.money})
+    years = sorted({*survey.sales, *survey.money})
     if years:
-        rows = [(str(year), f"{effect.sales[year]:,}", f"{effect.money.get(year, 0):,}") for year in years]
+        rows = [(str(year), f"{survey.sales[year]:,}", f"{survey.money.get(year, 0):,}") for year in years]
         columns = ("year", "sales", "money, less refunds")
         render.show_table("What would be written", columns, rows, right=columns[1:])
     else:
         say("No sale would be written.")
     click.echo()
-    render.show_table("Besides", ("", ""), _besides(effect, scope))
-    if effect.set_aside:
+    render.show_table("Besides", ("", ""), _besides(survey, selection))
+    if survey.set_aside:
         click.echo()
-        reasons = [(reason, f"{count:,}") for reason, count in effect.set_aside.most_common()]
+        reasons = [(reason, f"{count:,}") for reason, count in survey.set_aside.most_common()]
         render.show_table("Would be set aside", ("reason", "orders"), reasons, right=("orders",))
-    if scope.moves_stock and effect.units:
+    if selection.moves_stock and survey.units:
         click.echo()
-        moved = [(code, f"{-count:+,}") for code, count in effect.units.most_common()]
+        moved = [(code, f"{-count:+,}") for code, count in survey.units.most_common()]
         render.show_table("What it would do to the stock", ("code", "units"), moved, right=("units",))
 
 
-def _besides(effect: "Effect", scope: "Scope") -> Iterator[tuple[str, str]]:
-    yield "in the POS already", f"{effect.known:,} orders"
-    yield "not to import", f"{effect.not_imported:,} orders"
-    yield "cancelled", f"{effect.voided:,} voided sales"
-    yield "refunds", f"{effect.refunds:,} of orders that say so"
-    yield "new products", f"{len(effect.new_codes):,}"
-    products = f"{len(effect.units):,} product{'' if len(effect.units) == 1 else 's'}"
-    units = f"{sum(effect.units.values()):,} units of {products} are sold"
-    yield "stock", units if scope.moves_stock else f"stays as it is: {units} and put back"
+def _besides(survey: "Survey", selection: "Selection") -> Iterator[tuple[str, str]]:
+    yield "dealt with before", f"{survey.known:,} orders"
+    yield "not to import", f"{survey.not_imported:,} orders"
+    yield "cancelled", f"{survey.voided:,} voided sales"
+    yield "refunds", f"{survey.refunds:,} of orders that say so"
+    yield "new products", f"{len(survey.new_codes):,}"
+    products = f"{len(survey.units):,} product{'' if len(survey.units) == 1 else 's'}"
+    units = f"{sum(survey.units.values()):,} units of {products} are sold"
+    yield "stock", units if selection.moves_stock else f"stays as it is: {units} and put back"
 
 
 def _forecast_json(expected: "Forecast") -> dict[str, Any]:
@@ -298,21 +300,21 @@ def _forecast_json(expected: "Forecast") -> dict[str, Any]:
     }
 
 
-def _effect_json(effect: "Effect") -> dict[str, Any]:
+def _survey_json(survey: "Survey") -> dict[str, Any]:
     return {
-        "sales": {str(year): count for year, count in sorted(effect.sales.items())},
-        "money": {str(year): str(amount) for year, amount in sorted(effect.money.items())},
-        "voided": effect.voided,
-        "refunds": effect.refunds,
-        "known": effect.known,
-        "not_imported": effect.not_imported,
-        "set_aside": dict(effect.set_aside),
-        "new_products": sorted(effect.new_codes),
-        "units": dict(effect.units),
+        "sales": {str(year): count for year, count in sorted(survey.sales.items())},
+        "money": {str(year): str(amount) for year, amount in sorted(survey.money.items())},
+        "voided": survey.voided,
+        "refunds": survey.refunds,
+        "known": survey.known,
+        "not_imported": survey.not_imported,
+        "set_aside": dict(survey.set_aside),
+        "new_products": sorted(survey.new_codes),
+        "units": dict(survey.units),
     }
 
 
-def _summary(report: "Report", relay: "Relay") -> str:
+def _summary(report: "BackfillReport", relay: "Relay") -> str:
     from bcpoll.cli.words import counts_line
 
     asked = relay.requests

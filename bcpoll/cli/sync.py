@@ -119,7 +119,7 @@ def _pass(
 
 def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threading.Event, *, bodies: bool) -> int:
     """What a pass would do. The POS is asked for its names also where no order needs them, to try the settings out."""
-    from bcpoll.cli import dry_run, wiring
+    from bcpoll.cli import dry_run, wiring, words
     from bcpoll.cycle import preview
     from bcpoll.foresee import foresee
     from bcpoll.references import payment_names
@@ -135,7 +135,7 @@ def _preview(options: Options, settings: "Settings", scope: "Scope", stop: threa
     else:
         dry_run.show(found, effect, names, bodies=bodies)
     if is_before_start and not scope.order_ids:
-        click.echo(_NOT_STARTED, err=True)
+        words.say(_NOT_STARTED, err=True)
     _refuse_unknown(scope, found.counts)
     return _SET_ASIDE if dry_run.is_set_aside(found) else 0
 

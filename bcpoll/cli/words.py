@@ -5,6 +5,7 @@ Must not import rich: a pass that finds nothing to do should be over in a moment
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,15 @@ def report_line(report: "Report", requests: Mapping[str, int]) -> str:
     return f"{counts_line(report.counts)} ({asked}){waiting}"
 
 
-def say(text: str) -> None:
-    """Print a sentence on stdout: between words where a terminal is too narrow for it, else on one line."""
-    if sys.stdout.isatty():
-        text = click.wrap_text(text, width=shutil.get_terminal_size().columns, preserve_paragraphs=True)
-    click.echo(text)
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text; where a terminal is too narrow for one of its lines, that line is folded between words."""
+    stream = sys.stderr if err else sys.stdout
+    width = shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
+    for line in text.splitlines():
+        click.echo(line if len(line) <= width else _folded(line, width), err=err)
+
+
+def _folded(line: str, width: int) -> str:
+    """A line on several, each indented like it; an address or a path stays in one piece, to be copied."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,8 +1,8 @@
 """The parts of an order's total: what the shopper paid for each line and charge, and whether they add up.
 
 Owns the money check. BigCommerce leaves open how some orders are to be read (is a fee inside the total, where did a
-shipping coupon go, is the tax-inclusive flag right), so an order is read in each way that makes sense, the likeliest
-first, and the first reading whose sums hold to the cent is taken. If none does, `Gap` names both sums.
+shipping coupon go, is the tax-inclusive flag right). So an order is read in every way that makes sense, the likeliest
+first, and the first reading whose sums hold to the cent is taken. If none does, a `Gap` gives both sums.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from bcpoll.core.shop import Charge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One line or charge with what was paid for it, tax included, and the tax in that."""
+    """One line or charge: what was paid for it, tax included, and how much of that is tax."""
 
     line: OrderLine | None = None
     charge: Charge | None = None
@@ -29,19 +29,19 @@ class Part:
     tax: Decimal
 
     def at(self, paid: Decimal, tax: Decimal) -> "Part":
-        """The same line or charge for another amount. `replace` would take thrice as long, for every part there is."""
+        """The same line or charge at another amount; `replace` would take three times as long, and parts are many."""
         return Part(line=self.line, charge=self.charge, name=self.name, quantity=self.quantity, paid=paid, tax=tax)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """All parts of an order in whole cents: they add up to `total`, the order's own, and to `tax` exactly."""
+    """All parts of an order in whole cents; they add up to exactly `total`, which is the order's own, and to `tax`."""
 
     parts: tuple[Part, ...]
     total: Decimal
     tax: Decimal
     remarks: tuple[str, ...] = ()
-    """What a person should know of how the order was read."""
+    """What a person should know about how the order was read."""
 
     @property
     def check(self) -> "MoneyCheck":
@@ -54,7 +54,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyCheck:
-    """The money check in figures: both sums, the difference, and the part it comes from where that can be told."""
+    """The money check in figures: both sums, their difference, and where it comes from if that can be told."""
 
     stated_total: Decimal
     parts_total: Decimal
@@ -64,7 +64,7 @@ class MoneyCheck:
     source: str = ""
     """Where the difference shows: `lines`, `tax` or `total`; empty where the sums agree."""
     suspects: tuple[str, ...] = ()
-    """What on the order comes to just the difference, in words; empty where nothing does, or the sums agree."""
+    """What on the order comes to exactly the difference, in words; empty where nothing does, or the sums agree."""
 
     @property
     def holds(self) -> bool:
@@ -73,7 +73,7 @@ class MoneyCheck:
 
     @property
     def difference(self) -> Decimal:
-        """What the parts lack to the stated total, or to the stated tax where only that is off; else negative."""
+        """Stated total less that of the parts, or stated tax less theirs where only the tax is off."""
         if self.source == "tax":
             return self.stated_tax - self.parts_tax
         return self.stated_total - self.parts_total
@@ -94,21 +94,21 @@ class MoneyCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap(MoneyCheck):
-    """The money check failed: what the order states, what its parts come to, and which sum is the one that is off."""
+    """A money check that failed, with the parts that do not add up."""
 
     parts: tuple[Part, ...] = ()
-    """The parts as they are likeliest meant, for people to look at."""
+    """The parts by the likeliest reading, for people to look at."""
 
     def __str__(self) -> str:
         return MoneyCheck.__str__(self)
 
 
 class _Rest(Enum):
-    """Where discounts went that no line shows."""
+    """What the discounts that no line shows were taken off."""
 
     NOWHERE = "nowhere"
     SHIPPING = "off the shipping"
-    UNTAXED_SHIPPING = "off the shipping, whose tax was reckoned after it"
+    UNTAXED_SHIPPING = "off the shipping, whose tax was computed after it"
     LINES = "over the lines"
 
 
@@ -118,20 +118,21 @@ class _Reading:
 
     tax_inclusive: bool
     trust_line_totals: bool
-    """Whether `discounted_total_inc_tax` is taken where it is given, or computed all the same."""
+    """Whether `discounted_total_inc_tax` is used where it is given, or computed regardless."""
     left_out: frozenset[Charge]
-    """Charges that are not part of the total, or already inside the lines."""
+    """Charges that are not part of the total, or are included in the lines already."""
     rest: _Rest
     tax_before_discount: bool
-    """Whether line taxes were computed before discounts, as in payloads of the first years."""
+    """Whether line taxes were computed before discounts, as in BigCommerce's oldest orders."""
     tenders_taken_off: bool
-    """Whether the stated total is what was left to pay after gift certificates and store credit."""
+    """Whether gift certificates and store credit were subtracted from the stated total."""
 
 
 def reckon(order: Order, digits: int) -> Parts | Gap:
     """Find the reading of an order whose parts add up to its total and tax, or say how far the likeliest is off.
 
-    Of many parts, rounding may explain more tax than a shipping has: a reading that needs no such slack comes first.
+    The slack allowed for rounding grows with the parts, and may exceed the whole tax on shipping: with it a wrong
+    reading may fit too, so one whose tax is exact without it is preferred.
     """
     fits = []
     for reading in _readings(order):
@@ -144,9 +145,9 @@ def reckon(order: Order, digits: int) -> Parts | Gap:
 
 
 def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
-    """Close the gap with one visible line (`[money] mismatch = "adjust"`); a gap in the tax alone cannot be closed so.
+    """Close the gap with one visible line (`[money] mismatch = "adjust"`); a gap in the tax alone stays a gap.
 
-    The line carries what is missing of total and tax, so that the sale comes to the order's own figures.
+    The line carries what total and tax lack, so that the sale comes to the order's own figures.
     """
     digits = gap.digits
     parts = tuple(_floored(part, digits) for part in _parts(order, next(_readings(order))))
@@ -171,7 +172,7 @@ def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
 
 
 def _readings(order: Order) -> Iterator[_Reading]:
-    """The ways to read this order, the likeliest first; only questions that it raises multiply them."""
+    """The ways to read this order, the likeliest first; only questions that this order raises add to them."""
     inclusive = bool(order.prices_include_tax)
     doubtful = [Charge.FEE] * bool(order.fees) + [Charge.WRAPPING] * bool(order.wrapping.inc_tax)
     left_out = [frozenset(out) for count in range(len(doubtful) + 1) for out in combinations(doubtful, count)]
@@ -198,46 +199,57 @@ def _readings(order: Order) -> Iterator[_Reading]:
 
 
 def _stated_total(order: Order, reading: _Reading) -> Decimal:
-    """What the order says that lines and charges come to."""
+    """What lines and charges should come to, by the order's own total."""
     tenders = order.gift_certificate + order.store_credit if reading.tenders_taken_off else ZERO
     return order.total_inc_tax + tenders
 
 
 def _rest_of_discount(order: Order) -> Decimal:
-    """What of the order's discounts no line shows."""
+    """The part of the order's discounts that no line shows."""
     on_lines = total(discount.amount for line in order.lines for discount in line.discounts)
     return order.discount + order.coupon_discount - on_lines
 
 
 def _parts(order: Order, reading: _Reading) -> Iterator[Part]:
+    """What was paid for each line and charge, by one reading, to the last digit."""
     rest = _rest_of_discount(order)
     subtotal = total(_price(line, reading) for line in order.lines) or Decimal(1)
     for line in order.lines:
-        price = _price(line, reading)
-        share = rest * price / subtotal if reading.rest is _Rest.LINES else ZERO
-        left = price - share - total(discount.amount for discount in line.discounts)
-        tax = line.total_tax * left / (price or Decimal(1)) if reading.tax_before_discount else line.total_tax
-        # The equations of the orders API for what was paid for a line.
-        paid = left if reading.tax_inclusive else left + tax
-        if line.discounted_total is not None and reading.trust_line_totals:
-            paid = line.discounted_total - share
-        yield Part(line=line, name=line.name, quantity=line.quantity, paid=paid, tax=tax)
+        share = rest * _price(line, reading) / subtotal if reading.rest is _Rest.LINES else ZERO
+        yield _sold(line, share, reading)
     for part in _charges(order, tax_inclusive=reading.tax_inclusive):
-        if part.charge is Charge.SHIPPING and reading.rest is _Rest.SHIPPING:
-            yield _reduced(part, rest, reading)
-        elif part.charge is Charge.SHIPPING and reading.rest is _Rest.UNTAXED_SHIPPING:
-            yield part.at(part.paid - rest, part.tax)
+        if part.charge is Charge.SHIPPING:
+            yield _less_rest(part, rest, reading)
         elif part.charge not in reading.left_out:
             yield part
 
 
+def _sold(line: OrderLine, share: Decimal, reading: _Reading) -> Part:
+    """A line, less its share of the discounts that no line shows."""
+    price = _price(line, reading)
+    left = price - share - total(discount.amount for discount in line.discounts)
+    tax = line.total_tax * left / (price or Decimal(1)) if reading.tax_before_discount else line.total_tax
+    # The equations of the orders API for what was paid for a line.
+    paid = left if reading.tax_inclusive else left + tax
+    if line.discounted_total is not None and reading.trust_line_totals:
+        paid = line.discounted_total - share
+    return Part(line=line, name=line.name, quantity=line.quantity, paid=paid, tax=tax)
+
+
+def _less_rest(shipping: Part, rest: Decimal, reading: _Reading) -> Part:
+    """The shipping, less the discounts that no line shows if they were taken off it."""
+    if reading.rest is _Rest.SHIPPING:
+        return _reduced(shipping, rest, reading)
+    return shipping.at(shipping.paid - rest, shipping.tax) if reading.rest is _Rest.UNTAXED_SHIPPING else shipping
+
+
 def _price(line: OrderLine, reading: _Reading) -> Decimal:
-    """The line's total before discounts, in the mode in which discounts are stated too."""
+    """The line's total before discounts, with or without tax as the discounts are stated."""
     return line.total_inc_tax if reading.tax_inclusive else line.total_ex_tax
 
 
 def _reduced(part: Part, discount: Decimal, reading: _Reading) -> Part:
-    """Take a discount off a part whose tax was reckoned before it, and its share of the tax with it."""
+    """Take a discount off a part whose tax was computed without it, and reduce the tax in proportion."""
     price = part.paid if reading.tax_inclusive else part.paid - part.tax
     tax = part.tax * (price - discount) / (price or Decimal(1))
     return part.at(price - discount if reading.tax_inclusive else price - discount + tax, tax)
@@ -268,13 +280,13 @@ def _paid_holds(order: Order, parts: Sequence[Part], reading: _Reading, digits: 
 
 
 def _net_holds(order: Order, parts: Sequence[Part], reading: _Reading, digits: int) -> bool:
-    """Whether the parts agree but for tax: only this is exact where prices exclude it, the total is net and tax."""
+    """Whether the sums without tax agree: where prices exclude tax, only these are exact, and tax comes on top."""
     net, stated = _paid(parts) - _tax(parts), _stated_total(order, reading) - order.total_tax
     return not reading.tax_inclusive and round_money(net, digits) == round_money(stated, digits)
 
 
 def _tax_adds_up(order: Order, parts: Sequence[Part], digits: int) -> bool:
-    """Taxes agree but for rounding, half a cent for each part: the store may round per rate, line or order."""
+    """Whether taxes agree within half a cent for each part: the store may round per rate, line or order."""
     cent = Decimal(1).scaleb(-digits)
     taxes = [tax for tax in _taxes(order, parts) if tax]
     slack = max(cent, cent * len(taxes) / 2) if taxes else ZERO
@@ -286,7 +298,7 @@ def _tax_is_exact(order: Order, parts: Sequence[Part], digits: int) -> bool:
 
 
 def _taxes(order: Order, parts: Iterable[Part]) -> list[Decimal]:
-    """The tax in each part; of an order that states none at all, as where a total was typed over, by its prices."""
+    """The tax in each part; of an order that states none, as where staff typed over the total, going by its prices."""
     return [part.tax if order.total_tax else max(part.tax, _tax_by_prices(part)) for part in parts]
 
 
@@ -297,13 +309,13 @@ def _tax_by_prices(part: Part) -> Decimal:
 
 
 def _is_sane(part: Part, digits: int) -> bool:
-    """Whether a part can be a line of a sale: tax within what was paid, something sold where something was paid."""
+    """Whether a part can be a line of a sale: its tax is within what was paid, and nothing was paid for no goods."""
     part = _floored(part, digits)
     return ZERO <= part.tax <= part.paid and (part.quantity > 0 or part.paid == ZERO)
 
 
 def _floored(part: Part, digits: int) -> Part:
-    """The part without what rounding leaves below zero of a line that is discounted in full: less than half a cent."""
+    """The part with negative amounts below half a cent set to zero: rounding leaves them on fully discounted lines."""
     least = min(part.paid, part.tax, part.paid - part.tax)
     if least >= ZERO or least <= -Decimal(5).scaleb(-digits - 1):
         return part
@@ -312,7 +324,7 @@ def _floored(part: Part, digits: int) -> Part:
 
 
 def _in_cents(order: Order, exact: Sequence[Part], reading: _Reading, digits: int) -> Parts:
-    """Bring every part to whole cents so that the sums stay those of the order."""
+    """Round every part to whole cents, so that the sums are still those of the order."""
     parts = [_floored(part, digits) for part in exact]
     whole = round_money(_stated_total(order, reading), digits)
     whole_tax = round_money(order.total_tax, digits)
@@ -323,7 +335,7 @@ def _in_cents(order: Order, exact: Sequence[Part], reading: _Reading, digits: in
         net = apportion([part.paid - part.tax for part in parts], whole - whole_tax, digits)
         paid = [part_net + part_tax for part_net, part_tax in zip(net, tax, strict=True)]
     rounded = tuple(
-        # A cent of tax that rounding gave to a part of less than a cent is no tax; zero added makes 0.00 of -0.00.
+        # Rounding may give a part more tax than was paid for it: that is cut off. Adding zero turns -0.00 into 0.00.
         part.at(part_paid + ZERO, min(part_tax, part_paid) + ZERO)
         for part, part_paid, part_tax in zip(parts, paid, tax, strict=True)
         if part.quantity
@@ -334,7 +346,7 @@ def _in_cents(order: Order, exact: Sequence[Part], reading: _Reading, digits: in
 def apportion(amounts: Sequence[Decimal], whole: Decimal, digits: int) -> list[Decimal]:
     """Round amounts to cents so that they add up to `whole`: the cents left over go to the largest remainders.
 
-    Amounts of zero stay zero unless there is no other to take the cent.
+    Amounts of zero stay zero, unless all of them are zero.
     """
     cent = Decimal(1).scaleb(-digits)
     shares = [round_money(amount, digits) for amount in amounts]
@@ -343,7 +355,7 @@ def apportion(amounts: Sequence[Decimal], whole: Decimal, digits: int) -> list[D
         return shares
     step = cent if left > 0 else -cent
     able = [i for i, amount in enumerate(amounts) if amount] or range(len(amounts))
-    # Those rounded furthest the wrong way come first, among equals the largest.
+    # Those that rounding moved furthest the wrong way come first, and of equals the largest.
     turn = sorted(able, key=lambda i: ((shares[i] - amounts[i]) * step, -amounts[i]))
     for i in range(abs(left)):
         shares[turn[i % len(turn)]] += step
@@ -384,14 +396,14 @@ def _gap(order: Order, digits: int) -> Gap:
     return replace(gap, suspects=tuple(_suspects(order, gap)))
 
 
-# More than this and nothing is said by naming them: ten lines of one price.
+# Naming more than this helps nobody: ten lines of one price, for example.
 _MOST_SUSPECTS = 3
 
 _Named: TypeAlias = list[tuple[str, Decimal]]
 
 
 def _suspects(order: Order, gap: Gap) -> tuple[str, ...]:
-    """What a person should look at first: parts that cannot be sold as they are, else what comes to the difference."""
+    """What a person should look at first: parts that cannot be sold as they are, else what equals the difference."""
     insane = [_in_words(part) for part in gap.parts if not _is_sane(part, gap.digits)]
     off = abs(round_money(gap.difference, gap.digits))
     kinds = (_taxes_in_words(order, gap),) if gap.source == "tax" else _amounts_in_words(order, gap)
@@ -401,7 +413,7 @@ def _suspects(order: Order, gap: Gap) -> tuple[str, ...]:
 
 
 def _amounts_in_words(order: Order, gap: Gap) -> Iterator[_Named]:
-    """What may come to a difference, kind by kind: what a total leaves out is mostly one of the first."""
+    """What may equal a difference, kind by kind, beginning with what totals most often leave out."""
     yield [(_in_words(part), part.paid) for part in gap.parts if part.charge]
     yield [("the redeemed gift certificate", order.gift_certificate), ("the store credit", order.store_credit)]
     yield _discounts_in_words(order)

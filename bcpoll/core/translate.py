@@ -1,12 +1,12 @@
-"""Translation: an order, the shop and the policy make what the POS should hold for it, or a `Rejected`.
+"""Translation: from an order, the shop and the policy to what the POS should hold for the order, or a `Rejected`.
 
-Owns what a sale looks like (codes, notes, taxes, register). Whether parts add up is `parts`, what was paid and by what
-is `tenders`, what is to be done about it is `plan`.
+Owns what a sale looks like (codes, notes, taxes, register). Whether an order's parts add up is decided in `parts`, what
+was paid and how in `tenders`, and what to do about the result in `plan`.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from bcpoll.core.addresses import is_postable
@@ -31,7 +31,7 @@ from bcpoll.core.status import AWAITING, HANDED_OVER, SILENT_ON_GOODS, Dispositi
 from bcpoll.core.tenders import Takings, takings
 from bcpoll.core.units import UNIT_DIGITS, Units, exact_units, units
 
-# The POS documents no limit for these texts; these lengths keep them readable on a screen and a receipt.
+# The POS documents no limit for notes; these lengths keep them readable on a screen and a receipt.
 _NOTE_LENGTH = 2000
 _LINE_NOTE_LENGTH = 500
 
@@ -39,7 +39,7 @@ _LINE_NOTE_LENGTH = 500
 def is_wanted(head: Head, policy: Policy) -> bool:
     """Whether an order is imported at all, by its status and where it came from.
 
-    Orders that the POS itself put into the store would go round in a circle.
+    Orders that the POS itself put into the store are among the ignored: they would come back to it as a second sale.
     """
     return (
         policy.statuses.disposition(head.status) is not Disposition.NOT_IMPORTED
@@ -54,7 +54,7 @@ def not_wanted(order_id: int) -> Desired:
 
 
 def product_codes(parts: Parts | Gap, policy: Policy) -> set[str]:
-    """The keys of all codes that an order's sale will need, to look them up before translating."""
+    """The keys of all product codes that an order's sale will need, to be looked up before translating."""
     return set() if isinstance(parts, Gap) else {code_key(_code(part, policy)) for part in parts.parts}
 
 
@@ -67,9 +67,10 @@ def translate(
     transactions: Sequence[Transaction] | None = None,
     parts: Parts | Gap | None = None,
 ) -> Desired | Rejected:
-    """Make what the POS should hold for an order that is wanted (`is_wanted`); its transactions, where they were read.
+    """Work out what the POS should hold for an order that is wanted (`is_wanted`).
 
-    An order that is paid only in part is one that is not paid yet. `parts` spares its money check (`checked_parts`).
+    `transactions` are given where they were read, `parts` where the money check (`checked_parts`) was made already. An
+    order that is paid only in part counts as not paid yet.
     """
     if not order.lines and order.subtotal.inc_tax:
         return _reject(order, Reason.LINES_INCOMPLETE, "products", f"no lines for {order.subtotal.inc_tax} of goods")
@@ -86,16 +87,15 @@ def translate(
     taken = takings(order, parts.total, transactions, shop, policy)
     if isinstance(taken, Rejected):
         return taken
-    state = _state(order, taken, policy)
-    way = _way(order, policy) if state is DesiredState.OPEN else None
-    lines = _lines(order, parts, shop, policy, way)
+    standing = _standing(order, taken, policy)
+    lines = _lines(order, parts, shop, policy, standing.way)
     ambiguous = [line.code for line in lines if len(known.get(code_key(line.code), ())) > 1]
     if ambiguous:
         return _reject(order, Reason.AMBIGUOUS_PRODUCT, "sku", f"several products go by {ambiguous[0]!r}")
     return Desired(
         order_id=order.id,
-        state=state,
-        sale=_sale(order, parts, lines, taken, state=state, way=way, shop=shop, policy=policy),
+        state=standing.state,
+        sale=_sale(order, parts, lines, standing, shop, policy),
         products=tuple(_drafts(order, parts, lines, policy)),
         content=_content(parts, policy),
         is_handed_over=order.status in HANDED_OVER or (order.shipped and order.status in SILENT_ON_GOODS),
@@ -106,7 +106,7 @@ def translate(
 
 
 def ordered_items(parts: Iterable[Part], policy: Policy) -> tuple[Item, ...]:
-    """The parts of an order as items, under the codes that they sell under."""
+    """The parts of an order as items, each with the code that it sells under."""
     return tuple(
         Item(code=_code(part, policy), name=part.name, quantity=Decimal(part.quantity), paid=part.paid, tax=part.tax)
         for part in parts
@@ -118,7 +118,7 @@ def _reject(order: Order, reason: Reason, field: str, detail: str) -> Rejected:
 
 
 def checked_parts(order: Order, policy: Policy) -> Parts | Gap:
-    """The money check of an order, in its own currency: both sums are worth knowing whatever else is wrong."""
+    """Make the money check, in the order's own currency: even of a foreign order, people want to see both sums."""
     parts = reckon(order, Currency(order.currency).digits)
     if isinstance(parts, Gap) and policy.mismatch is Mismatch.ADJUST:
         return with_adjustment(order, parts)
@@ -128,18 +128,28 @@ def checked_parts(order: Order, policy: Policy) -> Parts | Gap:
 # --- state and register ----------------------------------------------------------------------------------------------
 
 
-def _state(order: Order, taken: Takings, policy: Policy) -> DesiredState:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """How an order stands: what was paid of it, the state that its sale should have, and how it is to be fulfilled."""
+
+    taken: Takings
+    state: DesiredState
+    way: Way | None = None
+
+
+def _standing(order: Order, taken: Takings, policy: Policy) -> _Standing:
     if policy.statuses.disposition(order.status) is Disposition.VOIDED:
-        return DesiredState.VOIDED
+        return _Standing(taken=taken, state=DesiredState.VOIDED)
     if not taken.is_whole:
-        return DesiredState.UNPAID
-    return DesiredState.OPEN if _way(order, policy) else DesiredState.PAID
+        return _Standing(taken=taken, state=DesiredState.UNPAID)
+    way = _way(order, policy)
+    return _Standing(taken=taken, state=DesiredState.OPEN if way else DesiredState.PAID, way=way)
 
 
 def _way(order: Order, policy: Policy) -> Way | None:
-    """How staff are to fulfil an order from the POS, if they are: lines of one sale all go the same way.
+    """How staff are to fulfil an order from the POS, None where they are not; all lines of a sale go the same way.
 
-    A delivery needs a customer with an address that the POS takes; without, the address stays in the note.
+    A delivery needs a customer, and an address that the POS accepts; without them the address is only in the note.
     """
     if policy.fulfillment is Fulfillment.OFF or not _is_awaited(order):
         return None
@@ -154,27 +164,19 @@ def _is_awaited(order: Order) -> bool:
 
 
 def _ship_to(order: Order) -> Address | None:
-    """The address of the first delivery, if the POS's address book would take it; pickups have none."""
+    """The address of the first delivery, if the POS's address book would accept it; pickups have none."""
     shipped = [one.address for one in order.destinations if not (one.pickup_code or one.pickup_name)]
     return shipped[0] if shipped and is_postable(shipped[0]) else None
 
 
 def _sale(
-    order: Order,
-    parts: Parts,
-    lines: tuple[SaleLine, ...],
-    taken: Takings,
-    *,
-    state: DesiredState,
-    way: Way | None,
-    shop: Shop,
-    policy: Policy,
+    order: Order, parts: Parts, lines: tuple[SaleLine, ...], standing: _Standing, shop: Shop, policy: Policy
 ) -> Sale:
-    """The sale. One that is closed shows all payments or none: part of them, the POS may refuse."""
-    buyer = _buyer(order)
-    # A sale on account needs somebody whose account it is.
-    on_account = state is DesiredState.UNPAID and policy.unpaid is Unpaid.ON_ACCOUNT and buyer is not None
-    closed = SaleState.VOIDED if state is DesiredState.VOIDED else SaleState.CLOSED
+    """The sale. A closed one has all payments or none, since the POS may refuse a sale that is paid only in part."""
+    buyer, taken, way = _buyer(order), standing.taken, standing.way
+    # A sale on account needs a customer whose account it goes on.
+    on_account = standing.state is DesiredState.UNPAID and policy.unpaid is Unpaid.ON_ACCOUNT and buyer is not None
+    closed = SaleState.VOIDED if standing.state is DesiredState.VOIDED else SaleState.CLOSED
     return Sale(
         order_id=order.id,
         state=SaleState.PENDING if on_account or way else closed,
@@ -211,7 +213,7 @@ def register_of(order: Order, shop: Shop) -> Register:
 
 
 def line_code(line: OrderLine, policy: Policy) -> str:
-    """The code a line sells under: its SKU, or one that stays the same from order to order."""
+    """The code that a line sells under: its SKU, or one made up that is the same in every order."""
     if line.kind is LineKind.GIFT_CERTIFICATE:
         return policy.charges[Charge.GIFT_CERTIFICATE]
     if line.sku:
@@ -232,7 +234,7 @@ def _line_of(part: Part) -> OrderLine:
 
 
 def _lines(order: Order, parts: Parts, shop: Shop, policy: Policy, way: Way | None) -> tuple[SaleLine, ...]:
-    """Unit values per part; divided exactly where the small errors of many parts would add up to a cent."""
+    """The sale's lines; unit values are rounded, unless the small errors of many parts would add up to a cent."""
     digits = shop.currency.digits
     rows = [units(part.paid, part.tax, part.quantity, digits) for part in parts.parts]
     if not _comes_to(rows, parts, digits):
@@ -265,7 +267,7 @@ def _comes_to(rows: Iterable[Sequence[Units]], parts: Parts, digits: int) -> boo
 
 
 def tax_id(part: Part, shop: Shop) -> str:
-    """The POS tax whose rate comes within a cent of the part's own tax, the nearest of them; else the default."""
+    """The POS tax whose rate comes nearest to the part's own tax and within a cent of it; else the default."""
     if part.tax == ZERO:
         return shop.no_tax_id
     net = part.paid - part.tax
@@ -317,7 +319,7 @@ CHARGE_NAMES = {
 
 
 def _content(parts: Parts, policy: Policy) -> str:
-    """Digest of what an edit of the order would change; settings of the POS side do not enter it."""
+    """Digest of what an edit of the order would change; settings of the POS have no part in it."""
     rows = sorted(
         (part.charge or code_key(_code(part, policy)), part.quantity, f"{part.paid:f}", f"{part.tax:f}")
         for part in parts.parts

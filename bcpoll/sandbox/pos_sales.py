@@ -237,6 +237,8 @@ def _taxes(lines: list[Json]) -> list[Json]:
 
 # What is refused
 
+_TOO_MUCH = Decimal(10) ** 15
+
 
 def _check_step(old: str, new: str) -> None:
     if old == "voided":
@@ -249,6 +251,8 @@ def _check_document(pos: Pos, sale: Json) -> None:
     register = pos.registers.get(sale["source"]["register_id"])
     if pos.switches.closed_register == "refused" and register and not register["is_open"]:
         raise Refused(409, f"register {register['name']!r} is closed")
+    if abs(sale["totals"]["price_incl_tax"]) >= _TOO_MUCH:
+        raise Refused(422, "a sale may not come to as much as that")
     paid = total(each["amount"] for each in sale["payments"])
     due = round_money(sale["totals"]["price_incl_tax"], 2)
     wants_match = pos.switches.payment_sum == "must_match" and sale["state"] == "closed" and sale["payments"]

@@ -87,3 +87,10 @@ def test_numbers_say_nothing_of_a_person() -> None:
 
 def test_an_address_within_a_text_is_masked_alone() -> None:
     assert masked("customer ada@example.com exists, <b@example.org>") == f"customer {HIDDEN} exists, <{HIDDEN}>"
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 1_000_000, "x@" * 300_000, "x:" * 300_000 + "@"], ids=["one word", "ats", "words"]
+)
+def test_a_text_of_a_million_letters_is_masked_while_one_waits(text: str) -> None:
+    assert "x@x" not in masked(text)

@@ -200,7 +200,7 @@ MODES = (
                 "Orders from before the start are left alone",
                 "test_07_a_first_run_that_books_the_past",
                 "bcpoll/decide.py",
-                "or not is_before(head, self.start)",
+                "or not is_before(head, basis.start)",
                 "or True",
             ),
             _guard(

@@ -552,20 +552,20 @@ class TestWhatItCosts:
         shop.pass_()
         shop.order(status=OrderStatus.CANCELLED, at=NOW - 2 * YEAR)
 
-        forecast, effect = shop.forecast(), shop.foresee_backfill()
+        forecast, survey = shop.forecast(), shop.survey_backfill()
 
         assert (forecast.orders, forecast.by_status[OrderStatus.CANCELLED]) == (7, 1)
         assert shop.writes() == []
-        assert (effect.sales, effect.voided) == ({2025: 6}, 1)
-        assert effect.money == {2025: Decimal("129.60")}
-        assert effect.units == {"MUG": 12}
+        assert (survey.sales, survey.voided) == ({2025: 6}, 1)
+        assert survey.money == {2025: Decimal("129.60")}
+        assert survey.units == {"MUG": 12}
         assert shop.checkpoint.ledger([100]) == {}
 
     def test_a_preview_of_so_many_orders_looks_at_no_more(self):
         shop = with_history(6)
         shop.pass_()
 
-        assert shop.foresee_backfill(limit=4).sales == {2025: 4}
+        assert shop.survey_backfill(limit=4).sales == {2025: 4}
 
     def test_of_the_pages_one_is_read_ahead_and_no_more(self):
         read: list[int] = []
@@ -593,7 +593,7 @@ class TestWhatItCosts:
         shop.world.faults.on(Fault.ERROR_503, lambda one: one.path.endswith("/v2/orders") and next(pages) > 1, times=50)
 
         with pytest.raises(Unreachable):
-            shop.foresee_backfill()
+            shop.survey_backfill()
 
 
 class TestUndo:

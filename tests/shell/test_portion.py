@@ -73,7 +73,7 @@ def test_with_one_register_a_run_waits_half_a_minute_at_most_and_the_limit_is_us
         turns = Turns(shop, shell)
         # As the command does for its forecast: the answer tells the limit, and what is left of it.
         shell.pos.registers()
-        report = history.run_backfill(turns, history.Scope())
+        report = history.run_backfill(turns, history.Selection())
 
     seconds = (shop.time.at - begun).total_seconds()
     assert report.is_complete
@@ -91,7 +91,7 @@ def test_where_no_limit_is_known_a_page_takes_a_turn_or_two():
     shop.world.limits = Limits.off()
     with shop.connected() as shell:
         turns = Turns(shop, shell)
-        history.run_backfill(turns, history.Scope())
+        history.run_backfill(turns, history.Selection())
 
     # The beginning, two turns for the page, the one that finds the end, and the last note.
     assert len(turns.held) == 5
@@ -121,7 +121,7 @@ def test_what_changed_while_others_had_their_turn_is_read_again():
             shop.world.log.clear()
 
     with shop.connected() as shell:
-        history.run_backfill(Turns(shop, shell, between), history.Scope())
+        history.run_backfill(Turns(shop, shell, between), history.Selection())
 
     assert changed
     assert shop.states(159) == ["voided"]
@@ -139,7 +139,7 @@ def test_a_stop_between_two_turns_leaves_the_stock_as_it_should_be():
 
     before = shop.stock()
     with shop.connected() as shell, pytest.raises(RetryLater, match="stopped"):
-        history.run_backfill(Turns(shop, shell, between), history.Scope())
+        history.run_backfill(Turns(shop, shell, between), history.Selection())
 
     assert 20 < len(list(shop.world.pos.sales)) < 60
     assert shop.checkpoint.stock_owed(10) == []
@@ -189,7 +189,7 @@ def test_after_a_process_that_used_the_limit_up_no_turn_is_held_while_there_is_n
     with shop.connected() as shell:
         turns = Turns(shop, shell)
         shell.pos.retailer()
-        history.run_backfill(turns, history.Scope())
+        history.run_backfill(turns, history.Selection())
 
     assert max(turns.held) <= LONGEST
     assert refused(shop) == 0
