@@ -105,6 +105,23 @@ def test_01_a_sale_twice_after_a_killed_run() -> None:
     assert shop.lives() == []
 
 
+def test_01_a_sale_twice_by_two_hosts(tmp_path: Path) -> None:
+    shop = opened(path=tmp_path / "bcpoll.db", switches=Switches(existing_sale="doubles"))
+    shop.restart()
+    shop.checkpoint.close()
+    other = tmp_path / "other.db"
+    other.write_bytes((tmp_path / "bcpoll.db").read_bytes())
+    shop.put_in_place(other)
+    order = shop.order()
+    a_pass(shop)
+
+    shop.put_in_place(other)
+    a_pass(shop)
+
+    assert shop.states(order) == ["closed"]
+    assert shop.lives() == []
+
+
 def test_01_a_sale_twice_after_a_lost_checkpoint() -> None:
     shop = Shop()
     order = shop.order()

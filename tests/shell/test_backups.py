@@ -28,15 +28,6 @@ def backed_up(shop: Shop, to: Path) -> None:
         source.backup(copy)
 
 
-def put_in_place(shop: Shop, backup: Path) -> None:
-    """Go on with a copy in place of the checkpoint, as another process would."""
-    assert shop._path is not None
-    shop.checkpoint.close()
-    shop._path.write_bytes(backup.read_bytes())
-    shop.checkpoint = shop._opened()
-    shop.restart()
-
-
 def backs_up_before(shop: Shop, method: str, path: str, to: Path, *, once: Callable[[], object] = lambda: True) -> None:
     """Copy the checkpoint just before the first request of this kind, `once` something is so."""
 
@@ -58,7 +49,7 @@ class Hosts:
 
     def on(self, number: int, act: Callable[[], object]) -> None:
         """Let one of them act."""
-        put_in_place(self.shop, self._copies[number])
+        self.shop.put_in_place(self._copies[number])
         act()
         backed_up(self.shop, self._copies[number])
 
@@ -125,7 +116,7 @@ class TestBackups:
             shop, "GET", "/stock_adjustments", tmp_path / "backup.db", once=lambda: shop.checkpoint.stock_owed(1)
         )
         shop.backfill()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         assert shop.checkpoint.stock_owed(10) != []
         shop.time.forward(hours=hours)
 
@@ -138,7 +129,7 @@ class TestBackups:
         shop = with_history(14, path=tmp_path / "bcpoll.db", page_size=8, switches=Switches(existing_sale=existing))
         backs_up_before(shop, "POST", "/stock_adjustments", tmp_path / "backup.db")
         shop.backfill()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         shop.time.forward(hours=hours)
 
         shop.backfill()
@@ -156,7 +147,7 @@ class TestBackups:
             shop, "GET", "/stock_adjustments", tmp_path / "backup.db", once=shop.checkpoint.refunds_to_take_out
         )
         shop.pass_()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         assert shop.checkpoint.refunds_to_take_out() != []
         shop.time.forward(hours=hours)
 
@@ -174,7 +165,7 @@ class TestBackups:
         shop.order("NEW", 2, shopper=BASIL)
         backs_up_before(shop, "POST", path, tmp_path / "backup.db")
         shop.pass_()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         shop.time.forward(hours=hours)
 
         shop.pass_()
@@ -190,7 +181,7 @@ class TestHalfWay:
             shop, "GET", "/stock_adjustments", tmp_path / "backup.db", once=lambda: shop.checkpoint.stock_owed(1)
         )
         shop.backfill(limit=16)
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         shop.time.forward(hours=hours)
 
         assert shop.backfill().is_complete
@@ -204,7 +195,7 @@ class TestHalfWay:
         shop.world.before.append(lambda request: dies(request, "/stock_adjustments"))
         with pytest.raises(Killed):
             shop.backfill()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         shop.time.forward(hours=hours)
 
         shop.backfill()
@@ -219,7 +210,7 @@ class TestHalfWay:
         shop.world.before.append(lambda request: dies(request, "/stock_adjustments"))
         with pytest.raises(Killed):
             shop.backfill()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         [one] = shop.checkpoint.stock_owed(10)
         for reason, units in (("STOCK_FOUND", one.units), ("INTERNAL_USE", -one.units)):
             item = {"product_id": one.product_id, "outlet_id": one.outlet_id, "quantity": str(units), "reason": reason}
@@ -238,7 +229,7 @@ class TestHalfWay:
             shop, "GET", "/stock_adjustments", tmp_path / "backup.db", once=lambda: shop.checkpoint.stock_owed(1)
         )
         shop.undo()
-        put_in_place(shop, tmp_path / "backup.db")
+        shop.put_in_place(tmp_path / "backup.db")
         shop.time.forward(hours=hours)
 
         shop.undo()
