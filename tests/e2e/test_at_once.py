@@ -68,10 +68,13 @@ def test_two_processes_one_after_the_other_on_copies_double_no_sale(
 
 
 @contextmanager
-def meeting_at_sale(world: World, number: int) -> Iterator[threading.Event]:
-    """Hold back the answer to the sale with this number until another one comes: of the other process, that is."""
-    come, seen = threading.Event(), itertools.count(1)
-    both = threading.Event()
+def meeting_at_sale(world: World, number: int) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Hold back the answer to the sale with this number until another one comes, of the other process, or it may go on.
+
+    Gives the event that it has come, and the one that lets it go on.
+    """
+    come, both = threading.Event(), threading.Event()
+    seen = itertools.count(1)
 
     def hold(request: Request) -> None:
         if request.method == "POST" and request.path.endswith("/sales"):
@@ -84,7 +87,7 @@ def meeting_at_sale(world: World, number: int) -> Iterator[threading.Event]:
 
     world.after.append(hold)
     try:
-        yield come
+        yield come, both
     finally:
         both.set()
         world.after.remove(hold)
@@ -100,11 +103,14 @@ def test_two_processes_at_once_on_copies_double_no_sale(tmp_path: Path, desk: De
         desk.order()
     other = copy_of(desk, tmp_path.with_name(f"{tmp_path.name}-other"))
 
-    with meeting_at_sale(desk.world, number) as come, start("run-once", folder=desk.folder) as first:
+    with meeting_at_sale(desk.world, number) as (come, go_on), start("run-once", folder=desk.folder) as first:
         assert come.wait(LONGEST)
         with start("run-once", folder=other.folder) as second:
-            codes = [running.ends().code for running in (first, second)]
+            # It has nothing left to write where it finds all sales there before it begins.
+            after = second.ends().code
+        go_on.set()
+        codes = (first.ends().code, after)
 
-    assert codes == [0, 0]
+    assert codes == (0, 0)
     assert [len(sales) for sales in desk.pos().sales.values()] == [1] * 6
     assert [each.run("run-once").out[:11] for each in (desk, other)] == ["6 unchanged"] * 2

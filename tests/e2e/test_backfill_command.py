@@ -328,7 +328,8 @@ def test_stopped_with_json_it_gives_one_object_of_what_is_done(desk: Desk) -> No
     assert (said.code, said.json["exit_code"], said.json["complete"]) == (75, 75, False)
     assert said.json["counts"]["created"] == len(sales(desk))
     assert (undone.code, undone.json["exit_code"]) == (75, 75)
-    assert undone.json["voided"] == sales(desk).count("voided") - 1
+    # The one in flight may be voided without that having been read back.
+    assert sales(desk).count("voided") - undone.json["voided"] in {0, 1}
 
 
 @pytest.mark.slow
