@@ -60,7 +60,15 @@ IMPOSSIBLE = {"existing_sale": {"doubles"}, "archived_orders": {"left_out"}}
 
 # What orders of this kind have nothing to do with; the tests of each switch alone see to these.
 UNCONCERNED = frozenset(
-    {"fees", "shipping_coupons", "wrapping_cost", "tenders", "bundle_children", "limit_above_maximum"}
+    {
+        "fees",
+        "shipping_coupons",
+        "wrapping_cost",
+        "tenders",
+        "bundle_children",
+        "sold_certificates",
+        "limit_above_maximum",
+    }
     | {"closed_register", "pending_fulfillment", "deleted_codes", "user_agent", "without_accept"}
 )
 

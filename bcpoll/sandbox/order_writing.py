@@ -102,8 +102,12 @@ def _split_fields(name: str, split: Split) -> Json:
 
 
 def _units(sums: Sums, switches: Switches) -> int:
-    children = switches.bundle_children == "counted"
-    return sum(line.item.quantity for line in sums.lines if children or line.parent is None)
+    children, certificates = switches.bundle_children == "counted", switches.sold_certificates == "counted"
+    return sum(
+        line.item.quantity
+        for line in sums.lines
+        if (children or line.parent is None) and (certificates or line.item.kind is not LineKind.GIFT_CERTIFICATE)
+    )
 
 
 def _person(shopper: Shopper) -> Json:

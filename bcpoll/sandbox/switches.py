@@ -34,6 +34,8 @@ class Switches:
     """What becomes of more than fifty lines in a consignment; `empty` embeds none at all."""
     bundle_children: Literal["counted", "left_out"] = "counted"
     """Whether `items_total` counts them."""
+    sold_certificates: Literal["counted", "left_out"] = "counted"
+    """Whether `items_total` counts gift certificates that are sold."""
     fees: Literal["in_total", "outside_total"] = "in_total"
     shipping_coupons: Literal["lower_cost", "in_discount"] = "lower_cost"
     wrapping_cost: Literal["line", "unit"] = "line"

@@ -52,6 +52,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "refunding": ("refunds", "refund_amounts", "payment_sum"),
     "charges": ("fees", "shipping_coupons", "wrapping_cost"),
     "bundles": ("bundle_children",),
+    "certificates": ("sold_certificates",),
     "tracking": ("pending_fulfillment",),
     "customers": ("same_email", "same_customer_code", "email_search"),
     "products": ("sku_case", "deleted_codes", "inactive_product"),

@@ -5,7 +5,9 @@ from dataclasses import replace
 from shop import ADA, BASIL, GUEST, NOBODY, OUTLET
 from story import CANCELLED, SHIPPED, Story, scenario
 
+from bcpoll.core.order import LineKind
 from bcpoll.core.rejected import Reason
+from bcpoll.sandbox.drafts import Item
 
 HAZEL_WITH_ACCOUNT = replace(GUEST, customer_id=12)
 ONE = "closed 10.80: 1 MUG; Online - Card 10.80"
@@ -359,3 +361,13 @@ def test_a_product_made_for_one_order(shop: Story) -> None:
     [code] = [row["sku"] for row in shop.world.pos.products if row["name"] == "Engraving"]
     told = {first: f"closed 16.20: 1 MUG, 1 {code}; Online - Card 16.20"}
     shop.ends({**told, second: f"closed 10.80: 2 {code}; Online - Card 10.80"}, stock={"MUG": 49})
+
+
+@scenario("certificates")
+def test_a_gift_certificate_is_sold(shop: Story) -> None:
+    mug = shop.store.item("MUG")
+    certificate = Item(name="Gift Certificate", price="25.00", kind=LineKind.GIFT_CERTIFICATE, tax_rate="0")
+    order = shop.order(items=(mug, certificate))
+    shop.poll()
+    told = "closed 35.80: 1 MUG, 1 BC-GIFT-CERTIFICATE; Online - Card 35.80"
+    shop.ends({order: told}, stock={"MUG": 49})

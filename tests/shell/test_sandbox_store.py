@@ -463,6 +463,14 @@ def test_switch_bundle_children(world: World, position: Any, expected: int) -> N
     assert world.store.catalogue.left("JAR-S") == 8
 
 
+@pytest.mark.parametrize(("position", "expected"), [("counted", 2), ("left_out", 1)])
+def test_switch_sold_certificates(world: World, position: Any, expected: int) -> None:
+    world.switch(sold_certificates=position)
+    certificate = Item(name="Gift Certificate", price="25.00", kind=LineKind.GIFT_CERTIFICATE)
+    order = world.store.orders[world.store.place(draft(world, world.store.item("MUG"), certificate))]
+    assert order.fields["items_total"] == expected
+
+
 @pytest.mark.parametrize(("position", "expected"), [("in_total", "14.5000"), ("outside_total", "13.5000")])
 def test_switch_fees(world: World, position: Any, expected: str) -> None:
     world.switch(fees=position)
