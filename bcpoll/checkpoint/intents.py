@@ -46,6 +46,9 @@ _PRUNE = (
 
 # Told to use the index: for the sake of the order SQLite would read all intents there ever were, with every run.
 _UNSETTLED = "SELECT * FROM intents INDEXED BY one_unsettled_intent WHERE settled_at IS NULL ORDER BY id"
+_ADJUSTED = """
+    SELECT * FROM intents INDEXED BY adjustments WHERE kind = 'stock' AND since >= ? AND state = 'done' ORDER BY id
+"""
 
 # The same refusal of the same write of an order tells nothing new, yet an order that waits for a closed register brings
 # one with every run, and with it the address that it is to be sent to, which is found once more. Customers and products
@@ -118,8 +121,9 @@ class Intents(StockMoves):
         return self._read(_intent, _UNSETTLED)
 
     def times_intended(self, key: str) -> int:
-        """How many intents there were under a key."""
-        return int(self._rows("SELECT count(*) AS times FROM intents WHERE key = ?", key)[0]["times"])
+        """How many intents that belong to no order there were under a key."""
+        rows = self._rows("SELECT count(*) AS times FROM intents WHERE order_id = 0 AND key = ?", key)
+        return int(rows[0]["times"])
 
     def history(self, order_id: int) -> list[Intent]:
         """All intents of an order, oldest first."""
@@ -127,19 +131,18 @@ class Intents(StockMoves):
 
     def adjusted_since(self, version: int) -> list[Intent]:
         """The adjustments of stock that are done and were begun at a version of the POS's feed or after it."""
-        return self._read(
-            _intent,
-            "SELECT * FROM intents WHERE kind = 'stock' AND since >= ? AND state = 'done' ORDER BY id",
-            version,
-        )
+        return self._read(_intent, _ADJUSTED, version)
 
     def version_before(self, at: datetime) -> int:
         """A version of the POS's feed that was reached before a time: whatever was written since is newer; 0 for none.
 
         The POS counts one version for all that it holds, so that of any intent will do.
         """
-        rows = self._rows("SELECT coalesce(max(since), 0) AS since FROM intents WHERE created_at < ?", time_text(at))
-        return int(rows[0]["since"])
+        # From the newest on: the first that is old enough ends the search.
+        rows = self._rows(
+            "SELECT since FROM intents WHERE created_at < ? AND since > 0 ORDER BY id DESC LIMIT 1", time_text(at)
+        )
+        return int(rows[0]["since"]) if rows else 0
 
     def prune_bodies(self, before: datetime) -> int:
         """Blank the bodies of intents that were settled before a time, and give how many."""

@@ -219,11 +219,12 @@ def _judge(found: list[Measured]) -> None:
         lists = (last.lists - first.lists) / further * _PAGE
         rows.append(("bytes per order, pruned", f"{each:,.0f}", f"{_BYTES:,}", _judged(each, _BYTES)))
         rows.append((f"BigCommerce lists per {_PAGE} orders more", f"{lists:.3f}", 1, _judged(lists, 1)))
-    if _LONG <= first.orders < last.orders:
-        for name, one, other in (("", first.written, last.written), (", dry", first.dry, last.dry)):
+    long = next((one for one in found if one.orders >= _LONG), last)
+    if long is not last:
+        for name, one, other in (("", long.written, last.written), (", dry", long.dry, last.dry)):
             rows.append(
                 (
-                    f"peak memory to that of {first.orders:,}{name}",
+                    f"peak memory to that of {long.orders:,}{name}",
                     f"{other.peak / one.peak:.2f}",
                     _GROWTH,
                     _judged(other.peak / one.peak, _GROWTH),
