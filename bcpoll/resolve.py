@@ -199,7 +199,9 @@ class Resolver:
     def _is_first_unclear(self, creation: _Creation, made: Resolved) -> bool:
         """Whether a creation was tried for the first time and got no clear answer."""
         failure = made.failures.get(creation.name)
-        return failure is not None and failure.is_unknown and self.shell.checkpoint.times_intended(creation.key) == 1
+        if failure is None or not failure.is_unknown:
+            return False
+        return self.shell.checkpoint.times_intended(creation.key, creation.order_id) == 1
 
     # --- customers ---------------------------------------------------------------------------------------------------
 

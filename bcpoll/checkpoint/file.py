@@ -229,27 +229,27 @@ class CheckpointFile:
             self.verify()
             raise
 
-    def _rows(self, sql: str, *parameters: object) -> list[Row]:
+    def _rows(self, sql: str, *parameters: object, **named: object) -> list[Row]:
         """Read all rows."""
         with _in_words(self.path):
-            cursor = self._db.execute(sql, parameters)
+            cursor = self._db.execute(sql, named or parameters)
             cursor.row_factory = sqlite3.Row
             return cursor.fetchall()
 
-    def _read(self, make: Callable[[Row], T], sql: str, *parameters: object) -> list[T]:
+    def _read(self, make: Callable[[Row], T], sql: str, *parameters: object, **named: object) -> list[T]:
         """Read all rows, each turned into a record; a value that no version up to this one writes is damage."""
         try:
-            return [make(row) for row in self._rows(sql, *parameters)]
+            return [make(row) for row in self._rows(sql, *parameters, **named)]
         except (ValueError, ArithmeticError, TypeError) as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} holds a value that this version of bcpoll cannot read: {error}",
                 hint="Use the newest version of bcpoll. If that says the same, restore the file from a backup.",
             ) from error
 
-    def _write(self, sql: str, *parameters: object) -> int:
+    def _write(self, sql: str, *parameters: object, **named: object) -> int:
         """Carry out one statement and give the number of rows it changed."""
         with self.atomic():
-            return self._db.execute(sql, parameters).rowcount
+            return self._db.execute(sql, named or parameters).rowcount
 
     def _write_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Carry out one statement for many rows, prepared once, and give the number of rows it changed."""

@@ -31,7 +31,7 @@ _INTEND = """
 _OLD = """
     CREATE TEMP TABLE pruned AS
     SELECT id, key, order_id, kind, target, since, created_at, tries, state, detail, result, settled_at, run_id
-    FROM intents WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?1
+    FROM intents WHERE settled_at IS NOT NULL AND body <> '' AND settled_at < ?
         AND NOT (kind = 'stock' AND since >= (SELECT version FROM feeds WHERE name = 'stock adjustments'))
 """
 _PRUNE = (
@@ -120,9 +120,9 @@ class Intents(StockMoves):
         """All unsettled intents, open or unknown, oldest first: what the next run looks up before anything else."""
         return self._read(_intent, _UNSETTLED)
 
-    def times_intended(self, key: str) -> int:
-        """How many intents that belong to no order there were under a key."""
-        rows = self._rows("SELECT count(*) AS times FROM intents WHERE order_id = 0 AND key = ?", key)
+    def times_intended(self, key: str, order_id: int) -> int:
+        """How many intents of an order there were under a key."""
+        rows = self._rows("SELECT count(*) AS times FROM intents WHERE order_id = ? AND key = ?", order_id, key)
         return int(rows[0]["times"])
 
     def history(self, order_id: int) -> list[Intent]:

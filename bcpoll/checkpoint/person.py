@@ -21,9 +21,9 @@ _EMAIL_KEY = "email:"
 
 # A key itself, and whatever else is linked to the same customer of the POS.
 _KEYS = """
-    SELECT value AS key FROM json_each(?1, '$.keys')
+    SELECT value AS key FROM json_each(:whom, '$.keys')
     UNION SELECT other.key FROM customers AS one JOIN customers AS other USING (customer_id)
-    WHERE one.key IN (SELECT value FROM json_each(?1, '$.keys'))
+    WHERE one.key IN (SELECT value FROM json_each(:whom, '$.keys'))
 """
 
 _ORDER_KEYS = """
@@ -32,10 +32,10 @@ _ORDER_KEYS = """
 
 # Conditions. What they go by comes as one JSON object: the keys of customers, the ids of orders, and patterns for
 # addresses.
-_ORDER = "order_id IN (SELECT value FROM json_each(?1, '$.orders'))"
-_TELLS = "EXISTS (SELECT 1 FROM json_each(?1, '$.patterns') AS pattern WHERE {column} LIKE pattern.value ESCAPE '!')"
+_ORDER = "order_id IN (SELECT value FROM json_each(:whom, '$.orders'))"
+_TELLS = "EXISTS (SELECT 1 FROM json_each(:whom, '$.patterns') AS pattern WHERE {column} LIKE pattern.value ESCAPE '!')"
 _INTENTS = (
-    f"body <> '' AND (order_id > 0 AND {_ORDER} OR target IN (SELECT value FROM json_each(?1, '$.keys'))"
+    f"body <> '' AND (order_id > 0 AND {_ORDER} OR target IN (SELECT value FROM json_each(:whom, '$.keys'))"
     f" OR {_TELLS.format(column='body')})"
 )
 _PAYLOAD = f"payload <> '' AND ({_ORDER} OR {_TELLS.format(column='payload')})"
@@ -45,7 +45,7 @@ _SETTLED_REFUNDS = f"state <> 'waiting' AND {_PAYLOAD}"
 # The person's orders: by whom they were booked for, by what was sent and set aside, and of those that are named the
 # ones of which more is left than must be.
 _ORDERS = f"""
-    SELECT order_id FROM ledger WHERE customer_key IN (SELECT value FROM json_each(?1, '$.keys'))
+    SELECT order_id FROM ledger WHERE customer_key IN (SELECT value FROM json_each(:whom, '$.keys'))
     UNION SELECT order_id FROM review WHERE order_id > 0 AND {_TELLS.format(column="payload")}
     UNION SELECT order_id FROM intents WHERE order_id > 0 AND {_TELLS.format(column="body")}
     UNION SELECT order_id FROM ledger WHERE (customer_key <> '' OR note <> '') AND {_ORDER}
@@ -55,7 +55,7 @@ _ORDERS = f"""
 """
 
 _COUNTS = {
-    "links": "SELECT count(*) FROM customers WHERE key IN (SELECT value FROM json_each(?1, '$.keys'))",
+    "links": "SELECT count(*) FROM customers WHERE key IN (SELECT value FROM json_each(:whom, '$.keys'))",
     "set_aside": f"SELECT count(*) FROM review WHERE {_PAYLOAD}",
     "writes": f"SELECT count(*) FROM intents WHERE {_SETTLED_INTENTS}",
     "refunds": f"SELECT count(*) FROM refunds WHERE {_SETTLED_REFUNDS}",
@@ -70,10 +70,10 @@ _FORGET = (
     # Customers are written under the keys that they go by.
     f"""
     UPDATE intents SET key = '{FORGOTTEN} ' || id, target = '{FORGOTTEN}'
-    WHERE settled_at IS NOT NULL AND target IN (SELECT value FROM json_each(?1, '$.keys'))
+    WHERE settled_at IS NOT NULL AND target IN (SELECT value FROM json_each(:whom, '$.keys'))
     """,
     f"UPDATE ledger SET customer_key = '', note = '' WHERE {_ORDER}",
-    "DELETE FROM customers WHERE key IN (SELECT value FROM json_each(?1, '$.keys'))",
+    "DELETE FROM customers WHERE key IN (SELECT value FROM json_each(:whom, '$.keys'))",
 )
 
 # What was said in words: where it stands, what it says, and where it goes back to.
@@ -135,7 +135,7 @@ class Person(CheckpointFile):
             whom = self._whom(email, order_ids)
             found = self._traces(whom)
             for sql in _FORGET:
-                self._write(sql, _as_json(whom))
+                self._write(sql, whom=_as_json(whom))
             for each in whom.emails:
                 self._mask(each)
             return found
@@ -144,11 +144,11 @@ class Person(CheckpointFile):
         """Whose traces these are: by the address, and by the keys of those for whom the orders were booked."""
         own = [plain(f"{_EMAIL_KEY}{email.lower()}")] if email else []
         own += [row["customer_key"] for row in self._rows(_ORDER_KEYS, any_of(order_ids))]
-        keys = tuple(row["key"] for row in self._rows(_KEYS, json.dumps({"keys": own})))
+        keys = tuple(row["key"] for row in self._rows(_KEYS, whom=json.dumps({"keys": own})))
         found = {key.removeprefix(_EMAIL_KEY) for key in keys if key.startswith(_EMAIL_KEY)} if order_ids else set()
         emails = tuple(sorted(found | {email} if email else found))
         whom = _Whom(keys=keys, emails=emails, orders=tuple(order_ids))
-        orders = tuple(sorted(row["order_id"] for row in self._rows(_ORDERS, _as_json(whom))))
+        orders = tuple(sorted(row["order_id"] for row in self._rows(_ORDERS, whom=_as_json(whom))))
         return _Whom(keys=keys, emails=emails, orders=orders)
 
     def _traces(self, whom: _Whom) -> Traces:
@@ -170,12 +170,12 @@ class Person(CheckpointFile):
             self._write_many(writing, rows)
 
     def _count(self, sql: str, whom: _Whom) -> int:
-        ((count,),) = self._rows(sql, _as_json(whom))
+        ((count,),) = self._rows(sql, whom=_as_json(whom))
         return int(count)
 
 
 def _as_json(whom: _Whom) -> str:
-    """What the statements above take as their only parameter."""
+    """What the statements above take as `:whom`."""
     patterns = [_within(email) for email in whom.emails]
     return json.dumps({"keys": whom.keys, "orders": whom.orders, "patterns": patterns})
 

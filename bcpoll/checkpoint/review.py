@@ -43,7 +43,7 @@ _REPLACE = """
 # In the terms of the two unique indexes: otherwise every item would be looked at for each that is set aside.
 _FIND = """
     SELECT * FROM review
-    WHERE (order_id = ?1 AND order_id > 0) OR (order_id = 0 AND ?1 = 0 AND fingerprint = ?2)
+    WHERE (order_id = :order_id AND order_id > 0) OR (order_id = 0 AND :order_id = 0 AND fingerprint = :fingerprint)
 """
 
 
@@ -78,7 +78,7 @@ class Review(CheckpointFile):
         Without an order id, the fingerprint tells one unreadable payload from another.
         """
         with self.atomic():
-            before = next(iter(self._read(_item, _FIND, rejected.order_id, fingerprint)), None)
+            before = next(iter(self._read(_item, _FIND, order_id=rejected.order_id, fingerprint=fingerprint)), None)
             is_same_version = before is not None and before.fingerprint == fingerprint
             if before and before.state is ReviewState.DISMISSED and is_same_version and not is_more:
                 return False

@@ -6,6 +6,7 @@ The only module that imports simplejson. It knows nothing of what the JSON says.
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import simplejson
 
@@ -18,6 +19,8 @@ def read_json(text: bytes | str) -> object:
         raise ValueError("nested too deep") from error
     except ArithmeticError as error:
         raise ValueError("a number with too large a power of ten") from error
+    if _is_too_deep(value):
+        raise ValueError("nested too deep")
     return value
 
 
@@ -31,9 +34,10 @@ def read_loosely(text: bytes | str) -> object:
     except ValueError:
         decoded = text.decode() if isinstance(text, bytes) else text
     try:
-        return _loose(decoded)
+        value = _loose(decoded)
     except RecursionError:
         return _loose(_flattened(decoded))
+    return _loose(_flattened(decoded)) if _is_too_deep(value) else value
 
 
 def _loose(text: str) -> object:
@@ -54,9 +58,26 @@ def _number_or_text(read: Callable[[str], object]) -> Callable[[str], object]:
     return number
 
 
-# Ten times as deep as an order goes.
+# Ten times as deep as an order goes. How deep simplejson itself can go is another matter with each version of Python,
+# and whoever walks through its values may come to an end sooner.
 _DEEPEST = 100
+_CONTAINERS = frozenset({dict, list})
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether anything stands deeper than known; level by level, since no stack is deep enough for all there is."""
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
+    for _ in range(_DEEPEST - 1):
+        if not level:
+            return False
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if type(one) is dict else one)
+            if type(inner) in _CONTAINERS
+        ]
+    return bool(level)
 
 
 def _flattened(text: str) -> str:

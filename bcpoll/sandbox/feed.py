@@ -5,7 +5,6 @@ Owns the one number that every change of any record raises, and the paging by it
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import count
 
 from bcpoll.sandbox.calls import Json
 
@@ -14,11 +13,12 @@ class Versions:
     """The POS's one version counter; a world begins at a number that does not look like a row count."""
 
     def __init__(self, start: int = 1000) -> None:
-        self._numbers = count(start + 1)
+        self._last = start
 
     def next(self) -> int:
         """The number of the next change."""
-        return next(self._numbers)
+        self._last += 1
+        return self._last
 
 
 class Feed:

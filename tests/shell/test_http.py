@@ -853,14 +853,21 @@ class TestJson:
 
         assert read == value if value is not None else str(read).count("[") == 99
 
+    @pytest.mark.parametrize("depth", [100, 500, 5000, 50_000])
     @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-    def test_read_loosely_what_is_nested_too_deep_is_cut_off(self, opening: str, closing: str) -> None:
-        deep = opening * 5000 + "1" + closing * 5000
+    def test_read_loosely_what_is_nested_too_deep_is_cut_off(self, opening: str, closing: str, depth: int) -> None:
+        deep = opening * depth + "1" + closing * depth
 
         read = read_loosely(f'[{deep}, "]", {{"b": {deep}, "c": 2}}, 3]')
 
         assert isinstance(read, list)
         assert (read[1], read[2]["c"], read[3]) == ("]", 2, 3)
+        assert "1" not in str(read[0])
+
+    @pytest.mark.parametrize("depth", [100, 500, 5000, 50_000])
+    def test_what_is_nested_deeper_than_any_answer_is_no_json(self, depth: int) -> None:
+        with pytest.raises(ValueError, match="nested too deep"):
+            read_json("[" * depth + "]" * depth)
 
     @pytest.mark.parametrize("text", ["", "[1", "[" * 5000, '{"a": [' * 5000, "<html>", "nan"])
     def test_read_loosely_what_is_broken_is_still_no_json(self, text: str) -> None:
