@@ -100,6 +100,8 @@ class Answers:
         if status >= 500:
             hint = "It may be in maintenance, or the account suspended." if status == 503 else ""
             return Unreachable(f"{name} is out of order ({status}) at {where}: {self.said(outcome)}", hint=hint)
+        if outcome.is_too_large:
+            return TooHeavy(f"{name} answered {where} with too much: {self.said(outcome)}")
         if outcome.succeeded:
             return WrongAnswer(f"{name} broke off its answer to {where}: {self.said(outcome)}")
         elsewhere = outcome.headers.get("Location") if status < 400 else None

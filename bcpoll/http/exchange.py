@@ -26,6 +26,9 @@ from bcpoll.http.exact import write_json
 # The answer's body is read in pieces of this size, so that a body that drips can be given up between two of them.
 _PIECE = 65_536
 
+# No page of either API comes near this; what does would take all memory, as a few compressed bytes can.
+_LARGEST = 100_000_000
+
 _HEADERS: Mapping[str, str] = MappingProxyType(
     {"User-Agent": f"bcpoll/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
 )
@@ -84,11 +87,20 @@ class Outcome:
         return isinstance(self.error, requests.ReadTimeout | ReadTimeoutError)
 
     @property
+    def is_too_large(self) -> bool:
+        """Whether there was more of the answer than can be kept."""
+        return isinstance(self.error, _TooLarge)
+
+    @property
     def never_sent(self) -> bool:
         """Whether the connection was never made. Anything later, even a broken TLS handshake, claims nothing."""
         reason = self.error.args[0] if self.error is not None and self.error.args else None
         reason = reason.reason if isinstance(reason, MaxRetryError) else reason
         return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+class _TooLarge(HTTPError):
+    """An answer that does not end where any should."""
 
 
 def exchange(
@@ -111,7 +123,8 @@ def exchange(
             cert=session.cert,
             stream=True,
         )
-    except (requests.RequestException, HTTPError) as error:
+    except (OSError, HTTPError) as error:
+        # All of requests' own are OSError too; a bare one names a file of certificates that is not there.
         return Outcome(error=error, broken_by=_reason(error))
     with response:
         body, broken = _body(response.raw, lambda: monotonic() > until)
@@ -139,10 +152,14 @@ def _prepared(base_url: str, call: Call, headers: Mapping[str, str]) -> requests
 
 def _body(raw: BaseHTTPResponse, is_late: Callable[[], bool]) -> tuple[bytes, Exception | None]:
     """All that could be read of the body, and what cut it short."""
-    pieces = []
+    pieces: list[bytes] = []
+    size = 0
     try:
         while piece := raw.read1(_PIECE, decode_content=True):
             pieces.append(piece)
+            size += len(piece)
+            if size > _LARGEST:
+                return b"".join(pieces), _TooLarge(f"more than {_LARGEST // 10**6} MB")
             if is_late():
                 return b"".join(pieces), requests.ReadTimeout("the answer took too long to arrive")
     except HTTPError as error:

@@ -39,5 +39,6 @@ class Secrets:
         return text
 
     def one_line(self, text: str) -> str:
-        """The same on one line, and short."""
-        return self.hide(" ".join(text.split()))[:_TEXT_LIMIT]
+        """The same on one line, and short; half a surrogate pair, legal in JSON, becomes a question mark."""
+        plain = text.encode("utf-8", "replace").decode("utf-8")
+        return self.hide(" ".join(plain.split()))[:_TEXT_LIMIT]

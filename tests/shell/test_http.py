@@ -351,6 +351,27 @@ class TestReading:
         with pytest.raises(TooHeavy, match="took too long to arrive"):
             client.get("/orders", tries=1)
 
+    def test_certificates_that_are_not_where_the_environment_says_are_told_of(
+        self, still: StillClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+
+        with (
+            make_client("https://shop.example", still) as client,
+            pytest.raises(Unreachable, match=r"cannot be reached at shop.example: .*/nowhere/ca.pem"),
+        ):
+            client.get("/orders", tries=1)
+
+    def test_an_answer_that_swells_beyond_what_can_be_kept_is_too_heavy(
+        self, server: Loopback, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bcpoll.http.exchange._LARGEST", 2_000_000)
+        server.says(gzipped(json_answer("0" * 3_000_000)), json_answer("0" * 1_999_998))
+
+        with pytest.raises(TooHeavy, match=r"answered GET /orders with too much: more than 2 MB"):
+            client.get("/orders", tries=1)
+        assert len(str(client.get("/orders", tries=1))) == 1_999_998
+
 
 class TestWaiting:
     def test_a_429_without_a_header_is_waited_out_with_growing_jittered_delays(
@@ -681,6 +702,16 @@ class TestAccess:
             client.get("/sales")
 
         assert "hush" not in str(raised.value)
+
+
+class TestWhatIsSaid:
+    def test_half_a_sign_in_an_answer_gets_into_no_message(self, server: Loopback, client: Client) -> None:
+        server.says(Answer(b'{"title": "no \\ud83d here"}', 400))
+
+        with pytest.raises(GiveUp) as raised:
+            client.post("/sales", {})
+
+        assert raised.value.message.encode().endswith(b"no ? here")
 
 
 class TestSecrets:
