@@ -171,7 +171,8 @@ def turn(file: Path, *, clock: Clock, patience: float) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, _MODE)
+        # What the line of the holder is written over must be ours, also in a folder that others can write to.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _MODE)
     except OSError as error:
         raise CheckpointError(
             f"The lock file {path} cannot be opened: {error.strerror}",
@@ -184,6 +185,8 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _hint(error: OSError, path: Path) -> str:
+    if os.path.islink(path):
+        return "Take the symbolic link away: the lock has to be a file of its own."
     if not isinstance(error, PermissionError):
         return _HINTS.get(type(error), "Look at the disk, or correct [checkpoint] path in the settings.")
     # Mostly a file left by a run that was started as root.

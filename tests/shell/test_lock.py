@@ -99,6 +99,18 @@ def test_two_names_of_one_checkpoint_share_the_lock(checkpoint, tmp_path):
         pass
 
 
+def test_a_link_in_place_of_the_lock_file_empties_nobodys_file(checkpoint, tmp_path):
+    other = tmp_path / "letters.txt"
+    other.write_text("Dear Ada")
+    lock_path(checkpoint).symlink_to(other)
+
+    with pytest.raises(CheckpointError, match="cannot be opened") as caught, run_lock(checkpoint, command="a", now=NOW):
+        pass
+
+    assert other.read_text() == "Dear Ada"
+    assert "Take the symbolic link away" in caught.value.hint
+
+
 def test_a_holder_that_has_not_written_its_line_yet_still_holds(checkpoint):
     handle = os.open(lock_path(checkpoint), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
