@@ -136,7 +136,7 @@ class Alerts:
     def _ping(self, error: Exception | None, lines: Sequence[str]) -> None:
         if self.ping is None or isinstance(error, LockHeld):
             return
-        told = "\n".join(lines)
+        told = _for_strangers("\n".join(lines))
         with _never_mind("the end of the pass"):
             if error is None:
                 self.ping.got_through(told)
@@ -285,11 +285,16 @@ def _never_mind(what: str) -> Iterator[None]:
 
 
 def _said(error: Exception | None) -> str:
-    """What an error says, for whoever reads e-mail: without secrets and without people's addresses."""
+    """What an error says, for whoever reads e-mail."""
     if error is None:
         return ""
     text = f"{error.message} {error.hint}" if isinstance(error, BcpollError) else f"a bug in bcpoll: {error!r}"
-    return masked(redacted(text.strip()), MASK)
+    return _for_strangers(text.strip())
+
+
+def _for_strangers(text: str) -> str:
+    """A text without secrets and without people's addresses."""
+    return masked(redacted(text), MASK)
 
 
 def _sending(channel: Channel, letter: Letter) -> Callable[[], None]:

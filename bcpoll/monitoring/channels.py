@@ -15,9 +15,11 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Protocol
 from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from bcpoll.errors import BcpollError
+from bcpoll.http.addresses import is_loopback
 
 # Seconds. Whoever is told may be slow, but passes do not wait for it for long.
 _PATIENCE = 10
@@ -151,13 +153,16 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-_OPENER = build_opener(_NoRedirect)
+def _opener(address: str) -> OpenerDirector:
+    """What sends to an address; past any proxy to this machine, where the address would go to it in the open."""
+    is_here = is_loopback(urlsplit(address).hostname or "")
+    return build_opener(_NoRedirect, *([ProxyHandler({})] if is_here else []))
 
 
 def _post(address: str, body: bytes, kind: str) -> None:
     request = Request(address, data=body, headers={"Content-Type": kind, "User-Agent": "bcpoll"}, method="POST")  # noqa: S310 - the settings allow https, and http on loopback
     try:
-        with _OPENER.open(request, timeout=_PATIENCE) as answer:
+        with _opener(address).open(request, timeout=_PATIENCE) as answer:
             answer.read(1)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _not_sent(error, hint="Look at the address in [alerts].") from None

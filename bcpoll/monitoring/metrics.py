@@ -97,6 +97,9 @@ def write(file: Path, found: Standing) -> None:
 class _Quiet(WSGIRequestHandler):
     """Says nothing about requests: they come every few seconds, and tell nothing of orders."""
 
+    # Seconds: a connection on which nothing comes would keep its thread for as long as the program runs.
+    timeout = 10
+
     def log_message(self, *_: Any) -> None:
         return
 
@@ -116,6 +119,9 @@ class Server(ThreadingMixIn, WSGIServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
         self.setup_environ()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet about clients that hang up, or say nothing."""
 
 
 def server(where: str) -> Server:

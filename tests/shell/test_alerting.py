@@ -15,6 +15,7 @@ from bcpoll.checkpoint import Checkpoint
 from bcpoll.config import AlertChoices
 from bcpoll.errors import STOPPED, CheckpointError, RetryLater, Unreachable
 from bcpoll.lock import LockHeld
+from bcpoll.logs import MASK, protect
 from bcpoll.monitoring.alerts import Alerts, channels_of, ping_of
 from bcpoll.monitoring.channels import Letter, NotSent, Ping, Unheard
 
@@ -387,6 +388,15 @@ def test_people_and_secrets_stay_out_of_messages(shop: Shop, kept: Kept) -> None
     alerts_for(shop, kept).ended(Unreachable("no answer about ada@example.com"), ())
 
     assert "ada@example.com" not in kept.letters[0].text
+
+
+def test_people_and_secrets_stay_out_of_what_a_check_is_told(shop: Shop) -> None:
+    protect(["sesame-of-the-shop"])
+    ping = Pinged()
+
+    alerts_for(shop, ping=ping).ended(ValueError("a bug"), ["no answer about ada@example.com", "sesame-of-the-shop"])
+
+    assert ping.told == [("fail", f"no answer about {MASK}\n{MASK}")]
 
 
 def test_settings_name_who_is_told() -> None:

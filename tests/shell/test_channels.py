@@ -75,6 +75,17 @@ def test_a_redirect_is_not_followed(receiver: Hook) -> None:
     assert receiver.paths == ["/secret"]
 
 
+def test_what_listens_on_this_machine_is_told_past_any_proxy(receiver: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hook() as proxy:
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("http_proxy", proxy.url)
+
+        Webhook(f"{receiver.url}/secret").send(LETTER)
+
+    assert (receiver.paths, proxy.paths) == (["/secret"], [])
+
+
 def test_a_web_hook_that_is_not_there_is_told_without_its_address(nobody: int) -> None:
     with pytest.raises(NotSent) as told:
         Webhook(f"http://127.0.0.1:{nobody}/secret").send(LETTER)

@@ -1,10 +1,12 @@
-"""Measurements: what /healthz says."""
+"""Measurements: what /healthz says, and a server that nobody can hold up."""
 
+import socket
 from datetime import timedelta
 
 import pytest
 from shop import Shop
 
+from bcpoll.monitoring import metrics
 from bcpoll.monitoring.metrics import health
 from bcpoll.monitoring.standing import standing
 
@@ -29,3 +31,20 @@ def test_before_any_pass_there_is_no_health() -> None:
         "503 Service Unavailable",
         "no pass has got through yet\n",
     )
+
+
+def test_who_connects_and_says_nothing_is_hung_up_on_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patience = metrics._Quiet.timeout
+    assert patience
+    monkeypatch.setattr(metrics._Quiet, "timeout", patience / 200)
+
+    with (
+        metrics.server("127.0.0.1:0") as on,
+        socket.create_connection(("127.0.0.1", on.server_port), timeout=10) as silent,
+    ):
+        on.handle_request()
+        assert silent.recv(1) == b""
+
+    assert capsys.readouterr().err == ""
