@@ -184,6 +184,7 @@ def test_a_job_tries_again_just_what_may_pass_by_itself() -> None:
         "restartPolicy: Never",
         "accessModes: [ReadWriteOncePod]",
         "runAsNonRoot: true",
+        "fsGroupChangePolicy: OnRootMismatch",
         "allowPrivilegeEscalation: false",
         "readOnlyRootFilesystem: true",
         "drop: [ALL]",
