@@ -25,6 +25,7 @@ from bcpoll.config.values import (
     FilePath,
     LoopbackPort,
     OptionalApiUrl,
+    Password,
     RedirectUrl,
     SecretAddress,
     Sources,
@@ -234,7 +235,7 @@ class AlertChoices(_Section):
     smtp_host: str = Field(default="", validate_default=True)
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_user: str = ""
-    smtp_password: Token | None = Field(default=None, validate_default=True)
+    smtp_password: Password | None = Field(default=None, validate_default=True)
     no_success: Annotated[Duration, at_least(timedelta(minutes=5))] = timedelta(hours=1)
     no_orders: bool = True
 

@@ -84,13 +84,18 @@ def _filled(text: str) -> str:
     return text
 
 
-def _header_safe(token: SecretStr) -> SecretStr:
-    text = token.get_secret_value().strip()
-    if re.fullmatch(r"<.*>", text):
-        raise wrong("is still the example's placeholder", "Paste the token in its place.")
-    if not re.fullmatch(r"[!-~]+", text):
-        raise wrong("is empty, or holds blanks or characters that no token has", "Copy the token once more.")
-    return SecretStr(text)
+def _made_of(letters: str, message: str, remedy: str) -> AfterValidator:
+    """Refuse a secret that is empty, still the example's, or holds anything but these letters."""
+
+    def check(secret: SecretStr) -> SecretStr:
+        text = secret.get_secret_value().strip()
+        if re.fullmatch(r"<.*>", text):
+            raise wrong("is still the example's placeholder", "Paste the token in its place.")
+        if not re.fullmatch(f"[{letters}]+", text):
+            raise wrong(message, remedy)
+        return SecretStr(text)
+
+    return AfterValidator(check)
 
 
 # Where the two names stand in the addresses that people copy. Nothing else of a wrong text is ever repeated as advice.
@@ -148,11 +153,13 @@ def _secret_address(address: SecretStr) -> SecretStr:
     text = address.get_secret_value().strip()
     try:
         url = urlsplit(text)
-        is_known = url.scheme in ("http", "https") and bool(url.hostname) and not url.fragment
+        is_known = url.scheme in ("http", "https") and bool(url.hostname) and not url.fragment and url.port != 0
     except ValueError:
         is_known = False
     if not is_known or not re.fullmatch(r"[!-~]+", text) or re.search(r"[<>]", text):
         raise wrong("is not a web address", "Paste the whole address that the service shows, from https:// on.")
+    if url.username is not None:
+        raise wrong("holds a user name or password", "Write the address without what stands before the @.")
     if url.scheme == "http" and not _is_loopback(url.hostname or ""):
         raise wrong("would be called unencrypted", "Write https://; http:// is for this machine only.")
     return SecretStr(text)
@@ -245,7 +252,17 @@ REDIRECT_URL = "http://127.0.0.1:8765/callback"
 
 Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 Text = Annotated[str, AfterValidator(_filled)]
-Token = Annotated[SecretStr, AfterValidator(_header_safe)]
+Token = Annotated[
+    SecretStr, _made_of("!-~", "is empty, or holds blanks or characters that no token has", "Copy the token once more.")
+]
+Password = Annotated[
+    SecretStr,
+    _made_of(
+        " -~",
+        "is empty, or holds letters that mail servers do not take",
+        "Give the mail account a password of plain letters, digits and signs.",
+    ),
+]
 ApiUrl = Annotated[str, AfterValidator(_api_url)]
 OptionalApiUrl = Annotated[str, AfterValidator(lambda text: _api_url(text) if text.strip() else "")]
 RedirectUrl = Annotated[Text, AfterValidator(_redirect_url)]

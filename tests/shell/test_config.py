@@ -104,6 +104,13 @@ def test_a_length_of_time_is_read(text: str, seconds: int) -> None:
     assert config.read_duration(text) == timedelta(seconds=seconds)
 
 
+def test_the_password_of_a_mail_account_may_hold_blanks_and_signs() -> None:
+    choices = config.AlertChoices(smtp_user="ada", smtp_password=' abcd <efgh> "i" ')
+
+    assert choices.smtp_password is not None
+    assert choices.smtp_password.get_secret_value() == 'abcd <efgh> "i"'
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "5", "5 m", "m", "5M", "1.5h", "-5m", "0m", "5m30s", "1w", "5\u0665m", "9999999d", "PT5M", 5, 5.0, None],
@@ -176,7 +183,7 @@ def test_the_login_page_follows_from_the_address(write: Write, api_url: str, pag
 
 def test_a_token_beside_an_oauth_pair_is_remarked_on(write: Write) -> None:
     (warning,) = config.load(write({"pos": {"client_id": "one", "client_secret": "two"}}), {}).warnings
-    assert warning == "[pos] access_token is used, not client_id and client_secret; take it out to go by `bcpoll login`"
+    assert warning == "[pos] access_token is used, not client_id and client_secret; take it out to use `bcpoll login`"
     alone = {"pos": {"access_token": None, "client_id": "one", "client_secret": "two"}}
     assert config.load(write(alone), {}).warnings == ()
 
@@ -376,6 +383,8 @@ REFUSED = [
     row("checkpoint path", "[checkpoint] path", 4, "4 is not the path of a file", "in quotes"),
     row("keep_payloads", "[checkpoint] keep_payloads", "1h", '"1h" is too short', '"1d" or more'),
     row("web hook without TLS", "[alerts] webhook", "http://a.example/x", "called unencrypted", "https://"),
+    row("web hook at no port", "[alerts] webhook", "https://a.example:99999", "is not a web address", "whole address"),
+    row("web hook with a password", "[alerts] webhook", "https://a:b@c.example/x", "holds a user name", "before the @"),
     row("web hook that is none", "[alerts] webhook", "<address>", "is not a web address", "whole address"),
     row("ping that is no address", "[alerts] ping", "https://[", "is not a web address", "whole address"),
     row("mail to nobody", "[alerts] email_from", "Ada", '"Ada" is not an e-mail address', "the address alone"),
@@ -418,6 +427,13 @@ TOGETHER = [
     ),
     pytest.param(
         {"alerts": {"smtp_user": "ada"}}, "[alerts] smtp_password", "is missing", "only work together", id="no password"
+    ),
+    pytest.param(
+        {"alerts": {"smtp_user": "ada", "smtp_password": "Käse"}},
+        "[alerts] smtp_password",
+        "that mail servers do not take",
+        "plain letters",
+        id="password that mail cannot carry",
     ),
     pytest.param({"sycn": {}}, "[sycn]", "is not a section", "Did you mean [sync]?", id="misspelt section"),
     pytest.param(
