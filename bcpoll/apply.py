@@ -9,18 +9,18 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bcpoll.checkpoint import BookedRefund, Intent, IntentKind, IntentState, Settlement, StockOwed
 from bcpoll.core.order import code_key
 from bcpoll.core.plan import after, taken_over
 from bcpoll.core.rejected import Reason, Rejected
 from bcpoll.core.sale import Action, Applied, CreateRefund, CreateSale, ProductDraft, Sale, SettleSale
-from bcpoll.errors import STOPPED, BcpollError
-from bcpoll.logs import about_order
+from bcpoll.errors import BcpollError
 from bcpoll.planned import Planned
 from bcpoll.registers import closed, make_ready, waiting_for
 from bcpoll.resolve import PRODUCT_FEED, Resolved, Resolver
-from bcpoll.send import NOT_SENT, Result
+from bcpoll.send import NOT_SENT, Result, Sent, send_in_turn, stopped_by
 from bcpoll.shell import Shell
 from bcpoll.writes import Ids, Write, remembered, writes_of
 
@@ -101,11 +101,10 @@ class _Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Done:
-    """What became of a job: a result per write, up to the one that an `error` ended; that one's outcome stays open."""
+    """What became of a job."""
 
     job: _Job
-    results: tuple[Result, ...]
-    error: BcpollError | None = None
+    sent: Sent
 
     @property
     def planned(self) -> Planned:
@@ -115,7 +114,12 @@ class _Done:
     @property
     def pairs(self) -> Iterator[tuple[Write, Result]]:
         """The writes that have a result, each with it."""
-        return zip(self.job.writes, self.results, strict=False)
+        return zip(self.job.writes, self.sent.results, strict=False)
+
+    @property
+    def settlements(self) -> Iterator[Settlement]:
+        """What becomes of its intents."""
+        return self.sent.settlements([write.key for write in self.job.writes])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,15 +144,15 @@ class Applier:
         jobs = [_Job(planned=one, writes=tuple(writes_of(one, ids))) for one in busy if one.order_id not in lacking]
         self._intend(jobs)
         done = self._carried_out(jobs)
-        stopped_by = self._stopped_by(done)
+        error = stopped_by(one.sent for one in done) or self._closed_register(done)
         set_aside = [_set_aside(one, lacking[one.order_id]) for one in busy if one.order_id in lacking]
-        outcomes = [*idle, *set_aside, *self._without_customer([(one, _outcome(one, stopped_by)) for one in done])]
+        outcomes = [*idle, *set_aside, *self._without_customer([(one, _outcome(one, error)) for one in done])]
         return PageResult(
             outcomes=tuple(outcomes),
-            settlements=tuple(_settlements(done)),
+            settlements=tuple(settlement for one in done for settlement in one.settlements),
             customers_created=references.customers.created,
             products_created=references.products.created,
-            stopped_by=stopped_by,
+            stopped_by=error,
         )
 
     def _resolved(self, busy: Sequence[Planned]) -> _References:
@@ -203,37 +207,19 @@ class Applier:
     def _carried_out(self, jobs: Iterable[_Job]) -> tuple[_Done, ...]:
         """Send the jobs side by side; after an error, those that have not begun are left for the next run."""
         halt = threading.Event()
-        return tuple(self.pool.map(lambda job: self._carry_out(job, halt), jobs))
 
-    def _carry_out(self, job: _Job, halt: threading.Event) -> _Done:
-        """Send the writes of one order, one after the other, up to the first that is not done. Runs on the pool."""
-        if halt.is_set() or self.shell.stop.is_set():
-            return _Done(job=job, results=(NOT_SENT,) * len(job.writes), error=STOPPED)
-        results: list[Result] = []
-        for write in job.writes:
-            if results and not results[-1].is_done:
-                results.append(NOT_SENT)
-                continue
-            try:
-                with about_order(job.planned.order_id):
-                    results.append(write.send(self.shell.pos))
-            except BcpollError as error:
-                halt.set()
-                return _Done(job=job, results=tuple(results), error=error)
-        return _Done(job=job, results=tuple(results))
+        def carry_out(job: _Job) -> _Done:
+            sends = [partial(write.send, self.shell.pos) for write in job.writes]
+            return _Done(job=job, sent=send_in_turn(job.planned.order_id, sends, halt=halt, stop=self.shell.stop))
 
-    def _stopped_by(self, done: Sequence[_Done]) -> BcpollError | None:
-        """What cut the page short, if anything: the error itself rather than the stop that it caused for the others."""
-        errors = [one.error for one in done if one.error]
-        own = [error for error in errors if error is not STOPPED]
-        return next(iter([*own, *errors]), None) or self._closed_register(done)
+        return tuple(self.pool.map(carry_out, jobs))
 
     def _closed_register(self, done: Sequence[_Done]) -> BcpollError | None:
         """What keeps refused orders waiting, rather than set aside, where a closed register explains the refusals.
 
         A register that took another sale explains nothing: one bad order must not hold up all that come after it.
         """
-        refusing = [one.planned for one in done if any(map(_is_refusal, one.results))]
+        refusing = [one.planned for one in done if any(map(_is_refusal, one.sent.results))]
         taking = [one.planned for one in done if any(_sells(write, result) for write, result in one.pairs)]
         shut = closed(self.shell.pos, _register_ids(refusing) - _register_ids(taking))
         return next(map(waiting_for, shut), None)
@@ -291,17 +277,18 @@ def _is_refusal(result: Result) -> bool:
     return result.state is IntentState.REFUSED and result is not NOT_SENT
 
 
-def _outcome(done: _Done, stopped_by: BcpollError | None) -> Outcome:
+def _outcome(done: _Done, page_error: BcpollError | None) -> Outcome:
     """How far an order was applied, and the first thing that kept it from going further.
 
     An order that was cut short, or that a closed register keeps waiting, is not set aside: it is read again.
     """
     applied, planned = done.planned.applied, done.planned
     written: list[Write] = []
-    rejected, is_finished = planned.plan.notice, done.error is None
+    is_finished = done.sent.error is None
+    rejected = planned.plan.notice if is_finished else None
     for write, result in done.pairs:
         if not result.is_done:
-            cut_short = done.error is not None or (stopped_by is not None and _is_refusal(result))
+            cut_short = done.sent.error is not None or (page_error is not None and _is_refusal(result))
             rejected = None if cut_short else _rejected(planned, result, write.kind.value)
             is_finished = not cut_short
             break
@@ -316,13 +303,3 @@ def _outcome(done: _Done, stopped_by: BcpollError | None) -> Outcome:
         rejected=rejected,
         is_finished=is_finished,
     )
-
-
-def _settlements(done: Iterable[_Done]) -> Iterator[Settlement]:
-    """What became of each intent. The write that an error ended stays open; those after it were never sent."""
-    for one in done:
-        for write, result in one.pairs:
-            yield Settlement(key=write.key, state=result.state, detail=result.detail, result=result.result)
-        if one.error is not None:
-            for write in one.job.writes[len(one.results) + 1 :]:
-                yield Settlement(key=write.key, state=NOT_SENT.state, detail=NOT_SENT.detail)

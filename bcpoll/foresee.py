@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bcpoll.core.addresses import address_body
+from bcpoll.core.addresses import address_body, named_by_token
 from bcpoll.core.bodies import (
     adjustments_body,
     customer_body,
@@ -284,7 +284,7 @@ class _Foresight:
 
     def _address_requests(self, action: CreateSale) -> Iterator[Request]:
         sale = action.sale
-        if sale.ship_to is None or sale.buyer is None or self._token(sale):
+        if sale.ship_to is None or sale.buyer is None or self._ship_to(sale):
             return
         path = f"/customers/{self._customer(sale.buyer)}/addresses"
         yield Request(order_id=action.order_id, method="POST", path=path, body=address_body(sale.ship_to))
@@ -309,14 +309,14 @@ class _Foresight:
         sale = action.sale
         products = {code_key(line.code): self._product(line.code) for line in sale.lines}
         customer = self._customer(sale.buyer) if sale.buyer else None
-        token = (self._token(sale) or "(token of the new address)") if sale.ship_to else ""
-        return sale_body(sale, action.sale_id, customer, products, token)
+        ship_to = (self._ship_to(sale) or named_by_token("(token of the new address)")) if sale.ship_to else ""
+        return sale_body(sale, action.sale_id, customer, products, ship_to)
 
     def _customer(self, buyer: Buyer) -> str:
         return self._customers.get(buyer.key) or f"(new customer {buyer.code})"
 
-    def _token(self, sale: Sale) -> str:
-        """The token of the address that a sale is sent to, if it stands in the address book already."""
+    def _ship_to(self, sale: Sale) -> str:
+        """What names the address that a sale is sent to, if it stands in the address book already."""
         customer = self._customers.get(sale.buyer.key) if sale.buyer else None
         if sale.ship_to is None or customer is None:
             return ""

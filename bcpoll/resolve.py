@@ -1,4 +1,4 @@
-"""Customers and products that a page of sales needs: found in the checkpoint, else in the POS, else created.
+"""Customers, products and addresses that a page of sales needs: found in the checkpoint or the POS, else created.
 
 Owns the intents of those creations. What cannot be had is given as a failure per key, so that the orders that need it
 are set aside and the others go on.
@@ -17,16 +17,17 @@ from bcpoll.core.opening import Opening
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import Buyer, CreateSale, Move, ProductDraft
 from bcpoll.core.shop import Shop
+from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.logs import about_order
 from bcpoll.ports import PointOfSale
-from bcpoll.send import Result, add_address, create_customer, create_product, oldest, unknown
+from bcpoll.send import Result, add_address, create_customer, create_product, done, oldest, refused, unknown
 from bcpoll.shell import Shell
 
 OpeningsOf: TypeAlias = Callable[[Collection[ProductDraft], Mapping[int, Sequence[Move]]], Mapping[str, Opening]]
 """Gives the opening stock and price of new products, by code key, from their drafts and the moves of orders at hand."""
 
-# The POS counts one version for all that it holds, and we know it best from the product feed: what is written from now
-# on is found in any feed after that version.
+# All feeds of the POS share one version counter, and we know it best from the product feed: whatever is written from
+# now on has a higher version, in any feed.
 PRODUCT_FEED = "products"
 
 
@@ -83,6 +84,8 @@ def _deliveries(sales: Iterable[CreateSale], customer_ids: Mapping[str, str]) ->
 
 _Made: TypeAlias = tuple[_Creation, Result]
 
+_NOBODY = done("")
+
 _UNCLEAR = "an earlier try has no clear outcome yet"
 
 
@@ -114,23 +117,20 @@ class Resolver:
         missing = {buyer.email or key: buyer for key, buyer in wanted.items() if key not in ids}
         if not missing:
             return Resolved(ids=ids)
-        found = dict(zip(missing, self.pool.map(self._find_by_email, missing.values()), strict=True))
-        results = self._create_customers([buyer for email, buyer in missing.items() if not found[email]])
+        answers = dict(zip(missing, self.pool.map(self._find_by_email, missing.values()), strict=True))
+        results = self._create_customers([missing[email] for email, answer in answers.items() if answer == _NOBODY])
         # Settled and linked at once: a created customer without a link might be created again while the search lags.
         with self.shell.checkpoint.atomic():
             made = self._settled(results)
-            by_email = {email: customer for email, customer in found.items() if customer} | dict(made.ids)
+            by_email = {email: answer.result for email, answer in answers.items() if answer.result} | dict(made.ids)
             links = {
                 key: by_email[buyer.email or key]
                 for key, buyer in wanted.items()
                 if key not in ids and (buyer.email or key) in by_email
             }
             self._link(links, wanted)
-        failures = {
-            key: made.failures[buyer.email or key]
-            for key, buyer in wanted.items()
-            if (buyer.email or key) in made.failures
-        }
+        failed = {email: answer for email, answer in answers.items() if not answer.is_done} | dict(made.failures)
+        failures = {key: failed[buyer.email or key] for key, buyer in wanted.items() if (buyer.email or key) in failed}
         return Resolved(ids=ids | links, failures=failures, created=made.created)
 
     def known_customers(self, buyers: Iterable[Buyer]) -> dict[str, str]:
@@ -139,7 +139,7 @@ class Resolver:
         ids = self._linked(wanted)
         missing = {key: buyer for key, buyer in wanted.items() if key not in ids}
         found = zip(missing, self.pool.map(self._find_by_email, missing.values()), strict=True)
-        return ids | {key: customer for key, customer in found if customer}
+        return ids | {key: answer.result for key, answer in found if answer.result}
 
     def products(self, page: Mapping[int, Sequence[Move]], drafts: Iterable[ProductDraft]) -> Resolved:
         """A product for each draft, by code key; those the POS lacks are created with their opening stock.
@@ -159,7 +159,7 @@ class Resolver:
         )
 
     def addresses(self, sales: Iterable[CreateSale], customer_ids: Mapping[str, str]) -> Resolved:
-        """The token of the address for each sale that is to be delivered, by sale id.
+        """What names the address of each sale that is to be delivered, by sale id.
 
         Sales to one address of one customer share a write: sent side by side, neither would find what the other added.
         A refusal is no failure, since it costs no order. A first try without a clear answer is one, so that the sale
@@ -217,8 +217,16 @@ class Resolver:
         if links:
             self.shell.checkpoint.link_customers(by_email | dict(links), self.shell.clock())
 
-    def _find_by_email(self, buyer: Buyer) -> str | None:
-        return oldest(self.shell.pos.customers_with_email(buyer.email)) if buyer.email else None
+    def _find_by_email(self, buyer: Buyer) -> Result:
+        """The customer with an e-mail address, if any; a refusal where the POS breaks over this search alone."""
+        if not buyer.email:
+            return _NOBODY
+        try:
+            return done(oldest(self.shell.pos.customers_with_email(buyer.email)) or "")
+        except (TooHeavy, WrongAnswer) as error:
+            # An address that the POS cannot read must not keep all orders waiting. If all of it is down, this says so.
+            self.shell.pos.retailer()
+            return refused(error.message)
 
     def _create_customers(self, buyers: Sequence[Buyer]) -> list[_Made]:
         """Create customers, by e-mail address or, without one, by key."""

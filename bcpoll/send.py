@@ -1,26 +1,29 @@
-"""One write to the POS, and what became of it.
+"""Writes to the POS, and what became of each.
 
 Owns the rule for unclear answers: a time-out, a broken connection, a 5xx, 409 or 422 leaves the outcome open, so it is
-looked up before anything else is done about it. Touches no checkpoint: these functions run on pool threads.
+looked up before anything else is done about it. Owns as well where the writes of one order stop. Touches no checkpoint:
+these functions run on pool threads.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bcpoll.checkpoint import THERE_ALREADY, IntentState
-from bcpoll.core.addresses import is_same
+from bcpoll.checkpoint import THERE_ALREADY, IntentState, Settlement
+from bcpoll.core.addresses import is_same, named_by_id, named_by_token
 from bcpoll.core.bodies import settled_body, untracked_body, voided_body
 from bcpoll.core.order import Json, code_key, email_key
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import Buyer, SaleState, SettleSale
 from bcpoll.core.shop import PosCustomer, PosProduct, PosSale
-from bcpoll.errors import GiveUp, LookAgain
+from bcpoll.errors import STOPPED, BcpollError, GiveUp, LookAgain
+from bcpoll.logs import about_order
 from bcpoll.ports import PointOfSale
 
 log = logging.getLogger(__name__)
 
-# Switching tracking off may be said as often as one likes; once more is enough for an answer that was lost on the way.
+# Switching tracking off twice does no harm; a second try is enough for an answer that was lost on the way.
 _UNTRACK_TRIES = 2
 
 
@@ -60,6 +63,60 @@ def refused(detail: str, reason: Reason = Reason.POS_REFUSED) -> Result:
 def unknown(detail: str) -> Result:
     """A write that may be in the POS or may still get there: it is looked up at the start of the next run."""
     return Result(state=IntentState.UNKNOWN, detail=detail, reason=Reason.OUTCOME_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The writes of one order as far as they got: one result each, but none from the one on that `error` cut off.
+
+    The outcome of that one is open; those after it were never sent.
+    """
+
+    results: tuple[Result, ...]
+    error: BcpollError | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of them are in the POS."""
+        return self.error is None and all(result.is_done for result in self.results)
+
+    def settlements(self, keys: Sequence[str]) -> Iterator[Settlement]:
+        """How to settle the intents of these writes, given their keys; the one that an error cut off stays open."""
+        for key, result in zip(keys, self.results, strict=False):
+            yield Settlement(key=key, state=result.state, detail=result.detail, result=result.result)
+        if self.error is not None:
+            for key in keys[len(self.results) + 1 :]:
+                yield Settlement(key=key, state=NOT_SENT.state, detail=NOT_SENT.detail)
+
+
+def send_in_turn(
+    order_id: int, writes: Sequence[Callable[[], Result]], *, halt: threading.Event, stop: threading.Event
+) -> Sent:
+    """Send the writes of one order, one after the other, up to the first that is not done.
+
+    None is begun once the run is to `stop`, or once an error has set `halt`, which the orders sent side by side share.
+    """
+    if writes and (halt.is_set() or stop.is_set()):
+        return Sent(results=(NOT_SENT,) * len(writes), error=STOPPED)
+    results: list[Result] = []
+    for write in writes:
+        if results and not results[-1].is_done:
+            results.append(NOT_SENT)
+            continue
+        try:
+            with about_order(order_id):
+                results.append(write())
+        except BcpollError as error:
+            halt.set()
+            return Sent(results=tuple(results), error=error)
+    return Sent(results=tuple(results))
+
+
+def stopped_by(orders: Iterable[Sent]) -> BcpollError | None:
+    """What cut a page short, if anything: the error itself rather than the stop that it caused for the others."""
+    errors = [sent.error for sent in orders if sent.error]
+    own = [error for error in errors if error is not STOPPED]
+    return next(iter([*own, *errors]), None)
 
 
 def send(write: Callable[[], str], look_up: Callable[[], str | None]) -> Result:
@@ -181,29 +238,35 @@ def is_closed(sale: PosSale) -> bool:
 
 
 def add_address(pos: PointOfSale, customer_id: str, body: Json) -> Result:
-    """Have an address in a customer's address book, one that is there already or a new one; gives its token."""
+    """Have an address in a customer's address book, one that is there already or a new one; gives what names it."""
     known = find_address(pos, customer_id, body)
     if known is not None:
         return done(known)
-    return send(lambda: pos.create_address(customer_id, body), lambda: find_address(pos, customer_id, body))
+    return send(
+        lambda: named_by_token(pos.create_address(customer_id, body)), lambda: find_address(pos, customer_id, body)
+    )
 
 
 def find_address(pos: PointOfSale, customer_id: str, body: Json) -> str | None:
-    """The token of an address in a customer's address book."""
-    rows = (row for row in pos.addresses(customer_id) if is_same(row, body))
-    return next((str(row["id_token"]) for row in rows if row.get("id_token")), None)
+    """What names an address in a customer's address book."""
+    return next(filter(None, (named_by_id(row) for row in pos.addresses(customer_id) if is_same(row, body))), None)
 
 
 def create_customer(pos: PointOfSale, buyer: Buyer, body: Json, since: int) -> Result:
     """Create a customer; where that is refused, take the one who has the e-mail address, whom no search found.
 
     A search may mind the case that an address is written in. The feed from its beginning shows every customer there is.
+    Where nobody has the address, the code may be taken, by a customer of another store or by one that was deleted: then
+    the POS makes one up.
     """
     result = send(lambda: pos.create_customer(body), lambda: find_customer(pos, buyer.code, buyer.email, since))
-    if result.state is not IntentState.REFUSED or not buyer.email:
+    if result.state is not IntentState.REFUSED:
         return result
-    found = find_customer(pos, "", buyer.email, 0)
-    return done(found) if found else result
+    found = find_customer(pos, "", buyer.email, 0) if buyer.email else None
+    if found:
+        return done(found)
+    uncoded = {name: value for name, value in body.items() if name != "customer_code"}
+    return send(lambda: pos.create_customer(uncoded), lambda: find_customer(pos, "", buyer.email, since))
 
 
 def find_customer(pos: PointOfSale, code: str, email: str, since: int) -> str | None:
@@ -240,7 +303,7 @@ def create_product(pos: PointOfSale, body: Json, *, tracked: bool, since: int = 
 
 
 def find_product(pos: PointOfSale, code: str, *, tracked: bool, since: int = 0) -> str | None:
-    """A product by its code, in the state that it was to be created in; several under one code are nobody's."""
+    """A product by its code, in the state it was to be created in; None where several go by the code."""
     found = _products_under(pos, code, since)
     if len(found) != 1:
         return None

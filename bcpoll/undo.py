@@ -13,6 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from bcpoll.backfill import KIND, Turns, end_run, outcome_of
 from bcpoll.checkpoint import (
@@ -23,30 +24,25 @@ from bcpoll.checkpoint import (
     IntentKind,
     LedgerRow,
     RefundRow,
-    RefundState,
     RunOutcome,
-    Settlement,
     StockOwed,
 )
 from bcpoll.core.money import ZERO
 from bcpoll.core.order import Json
 from bcpoll.core.sale import AppliedState
 from bcpoll.errors import STOPPED, BcpollError, RetryLater, Unreachable
-from bcpoll.logs import about_order, of_run
+from bcpoll.logs import of_run
 from bcpoll.memory import applied_memory, order_memory, owed_memory
 from bcpoll.portion import Portion
 from bcpoll.putback import StockReturner
 from bcpoll.recover import recover
 from bcpoll.resolve import PRODUCT_FEED
-from bcpoll.send import NOT_SENT, Result, void_sale
+from bcpoll.send import NOT_SENT, Sent, send_in_turn, stopped_by, void_sale
 from bcpoll.shell import Shell
 from bcpoll.unnoted import settle_unnoted
 
 # How many orders are read at a time to add them up.
 _PAGE = 250
-
-_LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
-_STANDING = frozenset({RefundState.BOOKED, RefundState.CHANGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +94,8 @@ def to_undo(shell: Shell) -> ToUndo:
     found = ToUndo()
     for rows in _pages(shell.checkpoint):
         ids = [row.order_id for row in rows]
-        sales = [row.applied.total for row in shell.checkpoint.ledger(ids).values() if row.applied.state in _LIVE]
-        refunds = [row.total or ZERO for row in shell.checkpoint.refunds_of(ids) if row.state in _STANDING]
+        sales = [row.applied.total for row in shell.checkpoint.ledger(ids).values() if row.applied.state.is_live]
+        refunds = [row.total or ZERO for row in shell.checkpoint.refunds_of(ids) if row.state.is_standing]
         found = ToUndo(
             orders=found.orders + len(rows),
             sales=found.sales + len(sales),
@@ -117,6 +113,7 @@ def run_undo(turns: Turns, limit: int | None = None, tell: Callable[[Undone], No
     undone = Undone(refused=[])
     with turns() as shell:
         run_id, workers = shell.checkpoint.begin_run(KIND, shell.clock()), shell.workers
+        shell.checkpoint.end_backfills(shell.clock())
     tell(undone)
     try:
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="pos") as pool, of_run(str(run_id)):
@@ -179,7 +176,12 @@ class _Page:
             jobs = list(self._jobs(rows))
             self._intend(jobs)
             halt = threading.Event()
-            self._close(rows, jobs, list(self._pool.map(lambda job: _carried_out(shell, job, halt), jobs)))
+
+            def carry_out(job: _Job) -> Sent:
+                sends = [partial(void_sale, shell.pos, void.sale_id) for void in job.voids]
+                return send_in_turn(job.row.order_id, sends, halt=halt, stop=shell.stop)
+
+            self._close(rows, list(zip(jobs, self._pool.map(carry_out, jobs), strict=True)))
         if self._checkpoint.stock_owed(1):
             settle_unnoted(shell.pos, self._checkpoint)
         StockReturner(shell, run_id=self._run_id).settle()
@@ -188,8 +190,8 @@ class _Page:
         ids = [row.order_id for row in rows]
         ledger, refunds = self._checkpoint.ledger(ids), self._checkpoint.refunds_of(ids)
         unclear = {intent.order_id for intent in self._checkpoint.open_intents()}
-        live = [row.applied.sale_id for row in ledger.values() if row.applied.state in _LIVE]
-        standing = [row for row in refunds if row.state in _STANDING]
+        live = [row.applied.sale_id for row in ledger.values() if row.applied.state.is_live]
+        standing = [row for row in refunds if row.state.is_standing]
         moved = self._checkpoint.moved_by_sales([*live, *(row.sale_id for row in standing)])
         for row in rows:
             of_order = ledger.get(row.order_id)
@@ -205,17 +207,19 @@ class _Page:
         moved: Mapping[str, Sequence[StockOwed]],
     ) -> Iterator[_Void]:
         for refund in refunds:
-            owed = moved.get(refund.sale_id, ()) if row.is_neutral else self._taken_out(refund, moved)
+            owed = moved.get(refund.sale_id, ()) if row.is_neutral else self._taken_out(refund)
             yield _Void(sale_id=refund.sale_id, refund_id=refund.refund_id, owed=tuple(owed))
-        if of_order.applied.state in _LIVE:
+        if of_order.applied.state.is_live:
             owed = moved.get(of_order.applied.sale_id, ()) if row.is_neutral else ()
             yield _Void(sale_id=of_order.applied.sale_id, refund_id=0, owed=tuple(owed))
 
-    def _taken_out(self, refund: RefundRow, moved: Mapping[str, Sequence[StockOwed]]) -> Sequence[StockOwed]:
+    def _taken_out(self, refund: RefundRow) -> Sequence[StockOwed]:
         """What an adjustment took out of stock after a refund: the void takes it out again, so it must be put back."""
-        history = self._checkpoint.history(refund.order_id)
-        is_taken_out = any(one.kind is IntentKind.STOCK and one.target == refund.sale_id for one in history)
-        return moved.get(refund.sale_id, ()) if is_taken_out and not refund.to_take_out else ()
+        return [
+            StockOwed(outlet_id=move.outlet_id, product_id=move.product_id, units=-move.units)
+            for move in self._checkpoint.stock_moves_of_order(refund.order_id)
+            if move.kind is IntentKind.STOCK and move.target == refund.sale_id
+        ]
 
     def _intend(self, jobs: Sequence[_Job]) -> None:
         now, since = self._shell.clock(), self._checkpoint.feed_version(PRODUCT_FEED)
@@ -234,71 +238,42 @@ class _Page:
             for void in job.voids
         )
 
-    def _close(self, rows: Sequence[BackfilledOrder], jobs: Sequence[_Job], done: Sequence["_Carried"]) -> None:
+    def _close(self, rows: Sequence[BackfilledOrder], done: Sequence[tuple[_Job, Sent]]) -> None:
         """Note what became of a page in one transaction, then raise what stopped it, if anything did."""
         checkpoint, now = self._checkpoint, self._shell.clock()
-        finished = {job.row.order_id for job, carried in zip(jobs, done, strict=True) if carried.is_finished}
+        finished = {job.row.order_id for job, sent in done if sent.is_done}
+        finished |= self._unwritten(rows)
         with checkpoint.atomic():
-            for job, carried in zip(jobs, done, strict=True):
-                checkpoint.settle_many(_settlements(job, carried), at=now)
-                voided = [void for void, result in zip(job.voids, carried.results, strict=False) if result.is_done]
+            for job, sent in done:
+                checkpoint.settle_many(sent.settlements([_key(void) for void in job.voids]), at=now)
+                voided = [void for void, result in zip(job.voids, sent.results, strict=False) if result.is_done]
                 checkpoint.owe_stock(owed for void in voided for owed in void.owed)
                 checkpoint.undo_refunds([void.refund_id for void in voided if void.refund_id])
                 is_void = any(not void.refund_id for void in voided)
                 if is_void or job.row.order_id in finished:
                     row = _undone_row(job.row, is_void=is_void)
                     checkpoint.record([replace(row, written_at=now, run_id=self._run_id)])
-                self._count(job, carried, voided)
+                elif voided:
+                    checkpoint.reopen_backfilled([job.row.order_id])
+                self._count(job, sent, voided)
             checkpoint.solve(finished, now)
             checkpoint.forget_backfilled(finished)
         self._undone.orders += len(rows)
-        stopped = next((carried.error for carried in done if carried.error), None)
-        if stopped is not None:
-            raise stopped
+        error = stopped_by(sent for _, sent in done)
+        if error is not None:
+            raise error
 
-    def _count(self, job: _Job, carried: "_Carried", voided: Sequence[_Void]) -> None:
+    def _unwritten(self, rows: Sequence[BackfilledOrder]) -> set[int]:
+        """Orders of which nothing was ever written, and nothing is under way."""
+        ids = {row.order_id for row in rows}
+        under_way = {intent.order_id for intent in self._checkpoint.open_intents()}
+        return ids - self._checkpoint.ledger(ids).keys() - under_way
+
+    def _count(self, job: _Job, sent: Sent, voided: Sequence[_Void]) -> None:
         self._undone.voided += len(voided)
-        for void, result in zip(job.voids, carried.results, strict=False):
+        for void, result in zip(job.voids, sent.results, strict=False):
             if not result.is_done and result is not NOT_SENT:
                 self._undone.refused.append((job.row.order_id, void.sale_id, result.detail))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Carried:
-    """What became of an order's voids; where an error ended them, that void has no result and is looked up later."""
-
-    results: tuple[Result, ...]
-    is_finished: bool
-    error: BcpollError | None = None
-
-
-def _carried_out(shell: Shell, job: _Job, halt: threading.Event) -> _Carried:
-    """Void the sales of one order, one after the other, up to the first that fails. Runs on the pool."""
-    if not job.voids:
-        return _Carried(results=(), is_finished=True)
-    if halt.is_set() or shell.stop.is_set():
-        return _Carried(results=(NOT_SENT,) * len(job.voids), is_finished=False, error=STOPPED)
-    results: list[Result] = []
-    for void in job.voids:
-        if results and not results[-1].is_done:
-            results.append(NOT_SENT)
-            continue
-        try:
-            with about_order(job.row.order_id):
-                results.append(void_sale(shell.pos, void.sale_id))
-        except BcpollError as error:
-            halt.set()
-            return _Carried(results=tuple(results), is_finished=False, error=error)
-    return _Carried(results=tuple(results), is_finished=results[-1].is_done)
-
-
-def _settlements(job: _Job, carried: _Carried) -> Iterator[Settlement]:
-    """How to settle each intent; the one that an error interrupted stays open, and those after it were never sent."""
-    for void, result in zip(job.voids, carried.results, strict=False):
-        yield Settlement(key=_key(void), state=result.state, detail=result.detail, result=result.result)
-    if carried.error is not None:
-        for void in job.voids[len(carried.results) + 1 :]:
-            yield Settlement(key=_key(void), state=NOT_SENT.state, detail=NOT_SENT.detail)
 
 
 def _key(void: _Void) -> str:

@@ -121,8 +121,8 @@ def _booked(action: CreateRefund, ids: Ids, *, stay: bool) -> BookedRefund:
 def _request(action: CreateSale | CreateRefund, ids: Ids) -> Json:
     buyer = action.sale.buyer
     customer_id = ids.customers[buyer.key] if buyer else None
-    token = ids.addresses.get(action.sale_id, "")
-    return sale_body(action.sale, action.sale_id, customer_id, ids.products, token)
+    ship_to = ids.addresses.get(action.sale_id, "")
+    return sale_body(action.sale, action.sale_id, customer_id, ids.products, ship_to)
 
 
 def remembered(planned: Planned, write: Write) -> Json:

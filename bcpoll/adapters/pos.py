@@ -44,7 +44,7 @@ _PAGE = 200
 # Documented maximum of a page of POST /inventory is 5,000; a thousand is its default.
 _STOCK_PAGE = 1000
 
-# Up to so many products are asked for one by one; beyond, reading the whole stock list takes fewer requests.
+# Up to this many products are asked for one by one; beyond, reading the whole stock list takes fewer requests.
 _FEW_PRODUCTS = 20
 
 # The rate window (rate limiting page); tests scale it.
@@ -92,6 +92,9 @@ _SCOPES: Mapping[str, str] = MappingProxyType(
 )
 
 _REASONS = "custom_inventory_adjustment_reasons"
+
+# The one list whose documented maximum is below our page.
+_PAGES: Mapping[str, int] = MappingProxyType({_REASONS: 100})
 
 T = TypeVar("T")
 
@@ -382,7 +385,8 @@ class LightspeedPos:
         """Pages of a list, by version, until an empty one (pagination page). A list without versions is one page."""
         path, scope = f"{self._base}/{resource}", _SCOPES[resource]
         while True:
-            params: dict[str, str | int] = {"after": version, "page_size": _PAGE} | (
+            size = _PAGES.get(resource, _PAGE)
+            params: dict[str, str | int] = {"after": version, "page_size": size} | (
                 {"deleted": "true"} if deleted else {}
             )
             answer = self._client.get(path, params, scope=scope)

@@ -59,11 +59,31 @@ def state_code(address: Address) -> str:
 
 def is_same(row: Json, body: Json) -> bool:
     """Whether a row of an address book is the address that a body would add."""
-    return all(_plain(row.get(name)) == _plain(value) for name, value in body.items() if name not in _FREE)
+    compared = (*_TELLING, "state_code") if "state_code" in body else _TELLING
+    return all(_plain(row.get(name)) == _plain(body.get(name)) for name in compared)
 
 
-# What the POS may fill in or normalise by itself: a difference there is none of the address.
-_FREE = frozenset({"state", "phone", "type"})
+# What tells addresses apart, where it is missing too. The state is not among them: the POS may fill it in by itself.
+_TELLING = ("type", "address_line_1", "address_line_2", "suburb", "city", "postcode", "country_code")
+
+
+def named_by_id(row: Json) -> str | None:
+    """What a delivery names a row of an address book by: its id, for only the answer to its creation had a token."""
+    return f"{_BY_ID}={row['id']}" if row.get("id") else None
+
+
+def named_by_token(token: str) -> str:
+    """What a delivery names an address by that was just added."""
+    return f"{_BY_TOKEN}={token}"
+
+
+def shipping_address(named: str) -> Json:
+    """The member of a delivery's details that names its address, from `named_by_id` or `named_by_token`."""
+    member, _, value = named.partition("=")
+    return {member: value}
+
+
+_BY_ID, _BY_TOKEN = "shipping_address_id", "shipping_address_token"
 
 
 def _plain(value: object) -> str:
@@ -71,16 +91,8 @@ def _plain(value: object) -> str:
 
 
 def address_body(address: Address) -> Json:
-    """The body of POST /customers/{id}/addresses."""
-    optional = {
-        "first_name": address.first_name,
-        "last_name": address.last_name,
-        "company_name": address.company,
-        "address_line_2": address.street_2,
-        "state": address.state,
-        "state_code": state_code(address),
-        "phone": address.phone,
-    }
+    """The body of POST /customers/{id}/addresses, which knows no names: those are in the sale's note."""
+    optional = {"address_line_2": address.street_2, "state": address.state, "state_code": state_code(address)}
     return {
         "type": "SHIPPING",
         "country_code": address.country_code.upper(),

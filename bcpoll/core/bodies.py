@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bcpoll.core.addresses import shipping_address
 from bcpoll.core.money import ZERO, round_money, total
 from bcpoll.core.order import Json, code_key
 from bcpoll.core.sale import Buyer, Payment, ProductDraft, Sale, SaleLine, Way
@@ -21,9 +22,9 @@ SOURCE = "BigCommerce"
 
 
 def sale_body(
-    sale: Sale, sale_id: str, customer_id: str | None, product_ids: Mapping[str, str], address_token: str = ""
+    sale: Sale, sale_id: str, customer_id: str | None, product_ids: Mapping[str, str], ship_to: str = ""
 ) -> Json:
-    """The body of POST /sales; `product_ids` by code key, `address_token` of the address that it is shipped to."""
+    """The body of POST /sales; `product_ids` by code key, `ship_to` names an address of the customer's."""
     return {
         "id": sale_id,
         "source": {
@@ -39,27 +40,26 @@ def sale_body(
         "note": sale.note,
         "line_items": [_line(line, position, product_ids) for position, line in enumerate(sale.lines)],
         "payments": [_payment(payment, sale) for payment in sale.payments],
-        **(_fulfillment(sale, sale.way, address_token) if sale.way else {}),
+        **(_fulfillment(sale, sale.way, ship_to) if sale.way else {}),
     }
 
 
-def _fulfillment(sale: Sale, way: Way, address_token: str) -> Json:
-    detail = {"type": way.value, **({"shipping_address_token": address_token} if address_token else {})}
+def _fulfillment(sale: Sale, way: Way, ship_to: str) -> Json:
+    detail = {"type": way.value, **(shipping_address(ship_to) if ship_to else {})}
     return {"fulfillment_outlet_id": sale.register.outlet_id, "fulfillment_details": [detail]}
 
 
 def settled_body(document: Json, sale: Sale) -> Json:
     """The body of PUT /sales/{id} that closes a sale with its payments.
 
-    Payments that it has are kept, such as one that was taken at the till; only what is left to pay is added.
+    Payments that it has are kept, such as one that was taken at the till; only what is left to pay is added. So are its
+    attributes: what was on account and is paid off stays a sale on account, as the POS wants it (sales statuses page).
     """
     body = _request_from(document)
     kept = [payment for payment in body["payments"] if payment.get("id")]
     paid = [(_object(payment, "type").get("config_id"), _amount_of(payment)) for payment in kept]
-    attributes = [name for name in body["attributes"] if name != "onaccount" or sale.attributes]
     return body | {
         "state": sale.state.value,
-        "attributes": attributes,
         "payments": [*kept, *(_payment(payment, sale) for payment in _due(sale, paid))],
     }
 
@@ -121,18 +121,28 @@ def product_body(
     stock = [{"outlet_id": outlet, "current_amount": units} for outlet, units in (opening or {}).items()]
     # A sale without tax may be the buyer's exemption as well as the product's: then the POS's default stands.
     taxed = draft.tax_id != shop.no_tax_id and not draft.is_charge
-    is_with_tax = draft.prices_include_tax and not draft.unit_price and catalogue_price > ZERO
-    price_name = "price_including_tax" if is_with_tax else "price_excluding_tax"
+    price_name, price = _product_price(draft, shop, catalogue_price)
     return {
         "name": draft.name,
         "sku": draft.code,
-        price_name: round_money(draft.unit_price or catalogue_price, shop.currency.digits),
+        price_name: round_money(price, shop.currency.digits),
         "is_active": True,
         "source": "USER",
         "source_id": f"bigcommerce:{source_id}",
         **({"inventory": stock} if stock else {}),
         **(_product_tax(draft, shop) if taxed else {}),
     }
+
+
+def _product_price(draft: ProductDraft, shop: Shop, catalogue_price: Decimal) -> tuple[str, Decimal]:
+    """The member that tells a product's price, and the price: with tax where both sides enter prices so.
+
+    What the POS made of one without tax could be a cent beside it at the till.
+    """
+    if draft.price_with_tax and not shop.prices_exclude_tax:
+        return "price_including_tax", draft.price_with_tax
+    is_with_tax = draft.prices_include_tax and not draft.unit_price and catalogue_price > ZERO
+    return "price_including_tax" if is_with_tax else "price_excluding_tax", draft.unit_price or catalogue_price
 
 
 def _product_tax(draft: ProductDraft, shop: Shop) -> Json:
@@ -190,7 +200,8 @@ def _payment(payment: Payment, sale: Sale) -> Json:
 def _request_from(document: Json) -> Json:
     """Turn a sale as it is read into the shape in which it is written, but for its state, which is what changes.
 
-    Ids of lines and payments keep them in place.
+    Ids of lines and payments keep them in place. What the POS filled in by itself goes back as well, since a change
+    replaces the whole: costs, loyalty, and the number that its link to the books knows a sale on account by.
     """
     source = _object(document, "source")
     body: Json = {
@@ -205,7 +216,8 @@ def _request_from(document: Json) -> Json:
         "payments": [_payment_from(payment) for payment in document.get("payments") or [] if _is_live(payment)],
     }
     kept = ("customer_id", "date", "note", "invoice_number", "short_code")
-    return body | _present(**{name: document.get(name) for name in kept})
+    reference = _object(document, "_metadata").get("xero_reference")
+    return body | _present(**{name: document.get(name) for name in kept}, accounts_transaction_id=reference or None)
 
 
 def _line_from(line: Json) -> Json:
@@ -215,7 +227,11 @@ def _line_from(line: Json) -> Json:
         id=line.get("id"),
         product={"id": _object(line, "product").get("id")},
         quantity=_number(line.get("quantity")),
-        pricing={"price": _number(pricing.get("price")), "discount": _number(pricing.get("discount")) or 0},
+        pricing={
+            "price": _number(pricing.get("price")),
+            "discount": _number(pricing.get("discount")) or 0,
+            **_present(**{name: _number(pricing.get(name)) for name in ("cost", "loyalty_amount")}),
+        },
         tax={"id": tax.get("id"), "amount": _number(tax.get("amount"))},
         attributes=[{"name": "line_note", "value": note}] if note else line.get("attributes"),
         _metadata={"is_price_override": True, **_present(sequence=metadata.get("sequence"))},

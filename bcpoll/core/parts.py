@@ -151,11 +151,13 @@ def with_adjustment(order: Order, gap: Gap) -> Parts | Gap:
     """
     digits = gap.digits
     parts = tuple(_floored(part, digits) for part in _parts(order, next(_readings(order))))
+    missing = round_money(order.total_inc_tax, digits) - total(round_money(part.paid, digits) for part in parts)
     adjustment = Part(
         charge=Charge.ADJUSTMENT,
         name="Adjustment to the order's total",
-        quantity=1,
-        paid=round_money(order.total_inc_tax, digits) - total(round_money(part.paid, digits) for part in parts),
+        # The POS documents a discount on a whole sale as a unit that is taken back, and no price below nothing.
+        quantity=1 if missing > ZERO else -1,
+        paid=missing,
         tax=round_money(order.total_tax, digits) - total(round_money(part.tax, digits) for part in parts),
     )
     if adjustment.paid == ZERO or not all(_is_sane(part, digits) for part in parts):

@@ -84,7 +84,6 @@ LIFE_CYCLE: Mapping[tuple[AppliedState, DesiredState], Step] = MappingProxyType(
 
 # Steps after which a live sale stands in the POS, so that an edit of the order's content shows there.
 _KEEPS_SALE = frozenset({Step.NOTHING, Step.SETTLE, Step.FULFILL, Step.UNPAID_AGAIN})
-_LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
 
 _BECOMES: Mapping[DesiredState, AppliedState] = MappingProxyType(
     {
@@ -102,7 +101,7 @@ def sale_id(store_hash: str, order_id: int, revision: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"bigcommerce:{store_hash}:order:{order_id}:{revision}"))
 
 
-# How often the sale of one order may have been written anew before it is taken for somebody else's.
+# How many sales of one order are looked for by id; what is none of these is taken for somebody else's.
 _MOST_REVISIONS = 50
 
 # How often the past of one shop may have been undone.
@@ -110,7 +109,7 @@ _MOST_UNDONE = 5
 
 
 def revision_of(store_hash: str, order_id: int, found: str) -> int:
-    """Which sale of its order an id stands for; 0 for one that is none of ours."""
+    """Which revision of its order's sale has this id; 0 for a sale that is not ours."""
     revisions = range(1, _MOST_REVISIONS + 1)
     return next((number for number in revisions if sale_id(store_hash, order_id, number) == found.lower()), 0)
 
@@ -138,25 +137,26 @@ def plan(
     """
     applied = _with_own_total(desired, applied)
     found = _life_cycle(desired, applied, store_hash, policy)
-    if policy.refunds is Refunds.IGNORE:
-        return found
     reason = _clash(found, desired, applied, refunded)
     if reason is not None:
         given, waiting = refunded.total, _waiting(desired)
         detail = f"sale {applied.sale_id} over {applied.total}, refunds booked {given}, waiting {waiting}"
         return _notice(desired, reason, detail)
+    if policy.refunds is Refunds.IGNORE:
+        return found
     return _with_refunds(found, desired, applied, store_hash=store_hash, policy=policy, refunded=refunded)
 
 
-# By how much less the POS's total of a sale misses that of its order: it adds up unit values of five decimals.
-_HALF_A_CENT = Decimal("0.005")
-
-
 def _with_own_total(desired: Desired, applied: Applied) -> Applied:
-    """What was read back from the POS, with the total that its sale was written with where that is the order's."""
-    if applied.content or desired.sale is None or abs(desired.sale.total - applied.total) >= _HALF_A_CENT:
+    """What was read back from the POS, with the total that its sale was written with where that is the order's.
+
+    The POS adds up unit values of five decimals: it misses that by less than half a cent.
+    """
+    if applied.content or desired.sale is None:
         return applied
-    return replace(applied, total=desired.sale.total)
+    due = desired.sale.total
+    cent = Decimal(1).scaleb(int(due.as_tuple().exponent))
+    return applied if abs(due - applied.total) * 2 >= cent else replace(applied, total=due)
 
 
 def _clash(found: Plan, desired: Desired, applied: Applied, refunded: Refunded) -> Reason | None:
@@ -192,7 +192,7 @@ def _with_refunds(
     for action in found.actions:
         applied = after(applied, action, desired.content)
     keeps_waiting = found.notice is not None and found.notice.reason is not Reason.UNPAID_AGAIN
-    if applied.state not in _LIVE or keeps_waiting:
+    if not applied.state.is_live or keeps_waiting:
         return _with_waiting(found, desired)
     bookable, problems = _bookable(desired, applied.total, refunded)
     creations = tuple(
@@ -201,6 +201,7 @@ def _with_refunds(
             sale_id=refund_sale_id(store_hash, refund.refund_id, refunded.undone.get(refund.refund_id, 0)),
             refund=refund,
             restocks=policy.restock_refunds,
+            was_undone=refund.refund_id in refunded.undone,
         )
         for refund in bookable
     )
@@ -263,7 +264,7 @@ def _life_cycle(desired: Desired, applied: Applied, store_hash: str, policy: Pol
 def _is_edit(desired: Desired, applied: Applied, step: Step) -> bool:
     return (
         step in _KEEPS_SALE
-        and applied.state in _LIVE
+        and applied.state.is_live
         and desired.sale is not None
         and _differs(desired.content, desired.sale, applied)
     )
@@ -372,7 +373,7 @@ def _rejected(desired: Desired, reason: Reason, field: str, detail: str) -> Reje
 
 def taken_over(applied: Applied, desired: Desired) -> Applied:
     """What was applied, with the content of an order whose sale was read back from the POS and found to fit."""
-    is_known = bool(applied.content) or desired.sale is None or applied.state not in _LIVE
+    is_known = bool(applied.content) or desired.sale is None or not applied.state.is_live
     return applied if is_known else replace(_with_own_total(desired, applied), content=desired.content)
 
 

@@ -81,6 +81,8 @@ class ProductDraft:
     variant_id: int = 0
     prices_include_tax: bool = False
     """Whether the store enters its prices with tax, going by the order."""
+    price_with_tax: Decimal = ZERO
+    """What a unit costs with tax, where the store enters its prices so and there was tax on it; else zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnedLine:
-    """Units of an order line that a refund gives back, of so many that were ordered."""
+    """Units of an order line that a refund gives back, out of those ordered."""
 
     line_id: int
     units: int
@@ -236,6 +238,11 @@ class AppliedState(StrEnum):
     OPEN = "open"
     PAID = "paid"
     VOIDED = "voided"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the POS holds a sale that is not voided."""
+        return self in (AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +302,8 @@ class CreateRefund:
     sale_id: str
     refund: RefundSale
     restocks: bool
+    was_undone: bool = False
+    """Whether it was booked before, by a backfill that was undone."""
 
     @property
     def sale(self) -> Sale:

@@ -164,9 +164,13 @@ def _is_awaited(order: Order) -> bool:
 
 
 def _ship_to(order: Order) -> Address | None:
-    """The address of the first delivery, if the POS's address book would accept it; pickups have none."""
-    shipped = [one.address for one in order.destinations if not (one.pickup_code or one.pickup_name)]
-    return shipped[0] if shipped and is_postable(shipped[0]) else None
+    """The address of all deliveries, if the POS's address book would accept it; pickups have none.
+
+    A sale has one address. Of several, all would be sent to the first: such an order is for people, who have the note.
+    """
+    shipped = {one.address for one in order.destinations if not (one.pickup_code or one.pickup_name)} - {Address()}
+    address = shipped.pop() if len(shipped) == 1 else None
+    return address if address is not None and is_postable(address) else None
 
 
 def _sale(
@@ -304,7 +308,14 @@ def _drafts(order: Order, parts: Parts, lines: Iterable[SaleLine], policy: Polic
             product_id=line.product_id if line else 0,
             variant_id=line.variant_id if line else 0,
             prices_include_tax=bool(order.prices_include_tax),
+            price_with_tax=_price_with_tax(order, line) if line else ZERO,
         )
+
+
+def _price_with_tax(order: Order, line: OrderLine) -> Decimal:
+    if not order.prices_include_tax or line.total_inc_tax == line.total_ex_tax:
+        return ZERO
+    return round_money(line.total_inc_tax / line.quantity, UNIT_DIGITS)
 
 
 CHARGE_NAMES = {
@@ -320,11 +331,14 @@ CHARGE_NAMES = {
 
 def _content(parts: Parts, policy: Policy) -> str:
     """Digest of what an edit of the order would change; settings of the POS have no part in it."""
-    rows = sorted(
-        (part.charge or code_key(_code(part, policy)), part.quantity, f"{part.paid:f}", f"{part.tax:f}")
-        for part in parts.parts
-    )
+    rows = sorted((_told_by(part, policy), part.quantity, f"{part.paid:f}", f"{part.tax:f}") for part in parts.parts)
     return _short_hash(repr((rows, f"{parts.total:f}")), size=16)
+
+
+def _told_by(part: Part, policy: Policy) -> str:
+    """What a part is told from others by, whatever code the settings have it sell under."""
+    is_certificate = part.line is not None and part.line.kind is LineKind.GIFT_CERTIFICATE
+    return Charge.GIFT_CERTIFICATE if is_certificate else part.charge or code_key(_code(part, policy))
 
 
 def _short_hash(text: str, size: int = 5) -> str:
@@ -396,5 +410,5 @@ def _discount_note(amount: str, name: str) -> str:
 
 
 def clipped(text: str, length: int) -> str:
-    """A text of at most so many characters, with a mark where it was cut."""
+    """A text of at most `length` characters, with a mark where it was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"

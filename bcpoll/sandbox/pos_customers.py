@@ -33,6 +33,13 @@ _POSTCODES: Mapping[str, re.Pattern[str]] = {
     "FR": re.compile(r"\d{5}"),
 }
 
+_ADDRESS_MEMBERS = frozenset(
+    {
+        *("type", "country_code", "postcode", "city", "suburb", "state", "state_code"),
+        *("address_line_1", "address_line_2"),
+    }
+)
+
 _WITH_STATES = frozenset({"US", "CA"})
 _LONGEST: Mapping[str, int] = {"address_line_1": 50, "city": 28, "state": 35}
 
@@ -79,13 +86,19 @@ def find(pos: Pos, customer_id: str) -> Json:
 
 
 def add_address(pos: Pos, customer_id: str, body: Json) -> Json:
-    """Add an address to a customer; the answer's `id_token` is what a delivery names."""
+    """Add an address to a customer. Only this answer has the token by which a delivery may name it; lists have ids."""
     find(pos, customer_id)
     _check_address(body)
-    number = pos.new_number("address")
-    row = {**body, "id": number, "id_token": pos.new_id("address"), "customer_id": customer_id}
+    members = {name: value for name, value in body.items() if name in _ADDRESS_MEMBERS}
+    row = members | {"id": pos.new_number("address"), "customer_id": customer_id, "created_at": pos.now()}
     pos.customer_addresses.setdefault(customer_id, []).append(row)
-    return row
+    return row | {"id_token": pos.new_id("address")}
+
+
+def shipping_ids(pos: Pos, customer_id: str) -> set[str]:
+    """The ids of a customer's shipping addresses, as text: so a delivery names them."""
+    rows = pos.customer_addresses.get(customer_id, [])
+    return {str(row["id"]) for row in rows if row["type"] == "SHIPPING"}
 
 
 def _members(body: Json) -> Json:

@@ -24,8 +24,12 @@ Match = Callable[[Json, str], bool]
 # Feeds
 
 
-def _feed(name: str) -> Handler:
+def _feed(name: str, *, most: int | None = None) -> Handler:
+    """A list; one that documents a maximum for its pages refuses longer ones."""
+
     def answer(world: World, call: Call) -> Answer:
+        if most is not None and call.whole("page_size", most, least=1) > most:
+            raise Refused(400, f"page_size is at most {most}")
         return _page(world, call, getattr(world.pos, name))
 
     return answer
@@ -300,9 +304,9 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/search", _search),
     _route("POST", "/inventory", _inventory, "inventory:read"),
     _route("GET", "/inventory/<product_id>", _product_inventory, "inventory:read"),
-    _route("GET", "/stock_adjustments", _feed("adjustments"), "inventory:write"),
+    _route("GET", "/stock_adjustments", _feed("adjustments", most=1000), "inventory:write"),
     _route("POST", "/stock_adjustments", _adjust, "inventory:write"),
-    _route("GET", "/custom_inventory_adjustment_reasons", _feed("adjustment_reasons"), "inventory:write"),
+    _route("GET", "/custom_inventory_adjustment_reasons", _feed("adjustment_reasons", most=100), "inventory:write"),
     _route("POST", "/custom_inventory_adjustment_reasons", _add_reason, "inventory:write"),
     _route("GET", "/fulfillments", _fulfillments, "fulfillments:read"),
     _route("POST", "/fulfillments/fulfill", _fulfill, "sales:write"),

@@ -12,7 +12,7 @@ from bcpoll.core.money import ZERO, round_money, total
 from bcpoll.sandbox.amounts import amount, part, parts, text
 from bcpoll.sandbox.calls import Json, Refused
 from bcpoll.sandbox.pos import Pos
-from bcpoll.sandbox.pos_customers import redacted
+from bcpoll.sandbox.pos_customers import redacted, shipping_ids
 
 _STATES = ("parked", "pending", "voided", "closed")
 _ATTRIBUTES = ("onaccount", "layby", "delivery", "pickup", "service")
@@ -271,8 +271,11 @@ def _check_delivery(pos: Pos, sale: Json) -> None:
     details = {each.get("type"): each for each in sale["fulfillment_details"]}
     if "DISPATCH" in marks and sale["state"] == "pending":
         address = details.get("DISPATCH", {})
-        if not address.get("shipping_address_id") and not address.get("shipping_address_token"):
+        number = address.get("shipping_address_id")
+        if not number and not address.get("shipping_address_token"):
             raise Refused(422, "a delivery needs a shipping address")
+        if number and number not in shipping_ids(pos, sale["customer_id"]):
+            raise Refused(422, f"the customer has no shipping address {number!r}")
 
 
 # Keeping it

@@ -17,10 +17,12 @@ from builders import (
     a_status,
     a_structure,
     an_order,
+    desired_of,
     numbered,
     sale_of,
 )
 
+from bcpoll.core.addresses import named_by_token
 from bcpoll.core.bodies import customer_body, product_body, sale_body, settled_body, untracked_body, voided_body
 from bcpoll.core.money import Currency
 from bcpoll.core.order import Json
@@ -113,7 +115,7 @@ TRACKED = a_policy(fulfillment=Fulfillment.TRACK)
 
 def test_a_delivery_is_sent_with_its_address_and_marked_lines() -> None:
     lines = numbered(a_line(), a_line("PEN", type="digital"))
-    body = body_of(sale_of(an_order(*lines, shipping="5.00"), policy=TRACKED), address_token="token-1")
+    body = body_of(sale_of(an_order(*lines, shipping="5.00"), policy=TRACKED), ship_to=named_by_token("token-1"))
     assert (body["state"], body["attributes"]) == ("pending", ["delivery"])
     assert body["fulfillment_outlet_id"] == REGISTER.outlet_id
     assert body["fulfillment_details"] == [{"type": "DISPATCH", "shipping_address_token": "token-1"}]
@@ -232,9 +234,9 @@ def test_text_that_is_no_amount_is_left_to_the_pos_to_refuse(text: str) -> None:
     assert voided_body(a_document(line_items=[{"quantity": text}]))["line_items"][0]["quantity"] == text
 
 
-def test_a_sale_is_settled_with_its_payments_and_off_account() -> None:
+def test_a_sale_is_settled_with_its_payments() -> None:
     body = settled_body(a_document(), SALE)
-    assert (body["state"], body["attributes"]) == ("closed", [])
+    assert body["state"] == "closed"
     assert [payment["amount"] for payment in body["payments"]] == [Decimal("31.90")]
     assert body["line_items"][0]["id"] == "line-1"
 
@@ -310,8 +312,9 @@ def test_payments_that_do_not_count_are_not_kept(payment: Json) -> None:
     assert len(body["payments"]) == 1
 
 
-def test_other_attributes_of_a_settled_sale_are_kept() -> None:
-    assert settled_body(a_document(attributes=["onaccount", "service"]), SALE)["attributes"] == ["service"]
+def test_a_settled_sale_stays_one_on_account() -> None:
+    body = settled_body(a_document(attributes=["onaccount", "service"]), SALE)
+    assert (body["state"], body["attributes"]) == ("closed", ["onaccount", "service"])
 
 
 @pytest.mark.parametrize(
@@ -362,6 +365,15 @@ def test_a_line_note_may_be_read_as_an_attribute() -> None:
     attributes = [{"name": "line_note", "value": "Large"}]
     line = a_document()["line_items"][0] | {"note": None, "attributes": attributes}
     assert voided_body(a_document(line_items=[line]))["line_items"][0]["attributes"] == attributes
+
+
+def test_what_the_pos_filled_in_is_sent_back_for_it_would_be_gone_otherwise() -> None:
+    pricing = {"price": "9.00", "cost": "4.10000", "loyalty_amount": Decimal("0.09"), "discount_total": 0}
+    document = a_document(line_items=[{"pricing": pricing}], _metadata={"version": 3, "xero_reference": "INV-7"})
+    body = voided_body(document)
+    kept = {"price": Decimal("9.00"), "discount": 0, "cost": Decimal("4.10000"), "loyalty_amount": Decimal("0.09")}
+    assert body["line_items"][0]["pricing"] == kept
+    assert body["accounts_transaction_id"] == "INV-7"
 
 
 def test_a_discount_that_a_line_has_is_kept() -> None:
@@ -474,6 +486,30 @@ def test_a_list_price_has_the_digits_of_its_currency(currency: str, price: str) 
     draft = replace(DRAFT, unit_price=Decimal("12.34567"))
     body = product_body(draft, replace(EXCLUSIVE, currency=Currency(currency)), None)
     assert str(body["price_excluding_tax"]) == price
+
+
+@pytest.mark.parametrize(
+    ("shop", "order_has", "price"),
+    [
+        (INCLUSIVE, {"inclusive": True}, {"price_including_tax": Decimal("9.95")}),
+        (INCLUSIVE, {"inclusive": False}, {"price_excluding_tax": Decimal("9.95")}),
+        (EXCLUSIVE, {"inclusive": True}, {"price_excluding_tax": Decimal("9.05")}),
+    ],
+    ids=["with tax on both sides", "without tax in the store", "without tax in the POS"],
+)
+def test_where_both_sides_enter_prices_with_tax_the_till_asks_what_the_store_does(
+    shop: Shop, order_has: Json, price: Json
+) -> None:
+    """9.05 and a tenth of it is 9.955, which the till would round to 9.96."""
+    (draft,) = desired_of(an_order(a_line(price="9.95", quantity=2, rate="0.10", **order_has), **order_has)).products
+    body = product_body(draft, shop, None, Decimal("12.34"))
+    assert {name: value for name, value in body.items() if name.startswith("price_")} == price
+
+
+def test_a_line_without_tax_tells_no_price_with_it() -> None:
+    """Its buyer may have been exempt: what the POS adds by default then belongs on top."""
+    (draft,) = desired_of(an_order(a_line(price="9.95", inclusive=True), inclusive=True)).products
+    assert product_body(draft, INCLUSIVE, None)["price_excluding_tax"] == Decimal("9.95")
 
 
 @pytest.mark.parametrize(

@@ -417,6 +417,15 @@ def test_a_sale_that_was_read_back_and_misses_half_a_cent_is_an_edit(beside: str
     assert len(plan(wanted, read_back, store_hash=STORE, policy=a_policy()).actions) == 2
 
 
+def test_where_a_currency_has_three_digits_two_fils_are_an_edit() -> None:
+    wanted = WANTED[DesiredState.PAID]
+    assert wanted.sale is not None
+    in_fils = replace(wanted, sale=replace(wanted.sale, total=Decimal("12.345")))
+    read_back = applied(AppliedState.PAID, content="", total=Decimal("12.347"))
+
+    assert len(plan(in_fils, read_back, store_hash=STORE, policy=a_policy()).actions) == 2
+
+
 def test_a_total_that_is_known_is_compared_by_the_content_alone() -> None:
     wanted = WANTED[DesiredState.PAID]
     assert wanted.sale is not None

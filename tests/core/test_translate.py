@@ -34,7 +34,7 @@ from builders import (
     sale_of,
 )
 
-from bcpoll.core.money import ZERO, Currency
+from bcpoll.core.money import ZERO, Currency, total
 from bcpoll.core.order import Json, code_key, email_key
 from bcpoll.core.rejected import REASONS, Reason, Rejected
 from bcpoll.core.sale import DesiredState, Payment, ProductDraft, SaleLine, SaleState, Way
@@ -232,6 +232,7 @@ def test_a_draft_has_the_undiscounted_net_price_of_the_order() -> None:
             product_id=77,
             variant_id=770,
             prices_include_tax=True,
+            price_with_tax=Decimal("11.00000"),
         ),
     )
 
@@ -270,6 +271,15 @@ def test_a_custom_product_has_no_ids_of_the_catalogue() -> None:
 
 
 # --- unit values -----------------------------------------------------------------------------------------------------
+
+
+def test_an_adjustment_downwards_takes_one_unit_back() -> None:
+    """As the POS documents a discount on a whole sale: nowhere does it say that a price may be below nothing."""
+    raw = an_order(a_line(price="100.00", rate="0.10")) | {"total_inc_tax": "108.9000", "total_tax": "9.9000"}
+    sale = sale_of(raw, policy=a_policy(mismatch=Mismatch.ADJUST))
+    adjustment = sale.lines[-1]
+    assert (adjustment.quantity, adjustment.unit_price, adjustment.unit_tax) == (-1, Decimal(1), Decimal("0.1"))
+    assert total((line.unit_price + line.unit_tax) * line.quantity for line in sale.lines) == sale.total
 
 
 def test_three_for_ten_stay_one_line() -> None:
@@ -730,6 +740,17 @@ def test_all_that_is_fulfilled_of_an_order_goes_the_same_way() -> None:
     sent, collected = numbered(a_line(), a_line("PEN", **PICKED_UP))
     consignments = a_structure(shipping=[a_parcel(sent)], pickups=[a_pickup(collected)])
     assert ways(an_order(sent, collected, consignments=consignments)) == [Way.DISPATCH, None]
+
+
+@pytest.mark.parametrize(("street", "way"), [("1 Test Street", Way.DISPATCH), ("9 Other Street", None)])
+def test_what_goes_to_several_addresses_is_not_fulfilled_as_if_it_went_to_one(street: str, way: Way | None) -> None:
+    """A sale has one address: staff would send all of it there."""
+    mug, pen = numbered(a_line(), a_line("PEN"))
+    parcels = [a_parcel(mug), a_parcel(pen, id=501, street_1=street)]
+    sale = sale_of(an_order(mug, pen, consignments=a_structure(shipping=parcels)), policy=TRACKED)
+    assert {line.way for line in sale.lines} == {way}
+    assert (sale.state is SaleState.PENDING) is (way is not None)
+    assert f"to Robin Sample, {street}" in sale.note
 
 
 @pytest.mark.parametrize("status", OrderStatus, ids=lambda status: status.title)

@@ -165,6 +165,10 @@ class Story(Shop):
         """A sale that was not paid, in words, after it was voided."""
         return f"voided onaccount {told}" if self.books_on_account else f"voided {told}"
 
+    def as_paid_off(self, told: str) -> str:
+        """A sale that was not paid, in words, once it is: what was on account stays so."""
+        return f"closed onaccount {told}" if self.books_on_account else f"closed {told}"
+
     def poll(self, **later: float) -> None:
         """Let bcpoll run some time later (half an hour unless told), and staff see to what is left to them."""
         self.time.forward(**(later or {"minutes": 30}))

@@ -101,7 +101,8 @@ def test_edited_before_it_was_paid(shop: Story) -> None:
     shop.shows(order, shop.as_voided("21.60: 2 MUG"), f"{shop.unpaid} 32.40: 3 MUG; unpaid")
     shop.is_paid(order)
     shop.poll()
-    shop.ends({order: [shop.as_voided("21.60: 2 MUG"), "closed 32.40: 3 MUG; Online - Card 32.40"]}, stock={"MUG": 47})
+    paid_off = shop.as_paid_off("32.40: 3 MUG; Online - Card 32.40")
+    shop.ends({order: [shop.as_voided("21.60: 2 MUG"), paid_off]}, stock={"MUG": 47})
 
 
 @scenario("voiding", "paying", unpaid=["closed", "on_account"])

@@ -19,7 +19,7 @@ def test_paid_two_days_later(shop: Story) -> None:
     shop.time.forward(days=2)
     shop.is_paid(order)
     shop.poll()
-    shop.ends({order: "closed 21.60: 2 MUG; Online - Card 21.60"}, stock={"MUG": 48})
+    shop.ends({order: shop.as_paid_off("21.60: 2 MUG; Online - Card 21.60")}, stock={"MUG": 48})
 
 
 @scenario("paying", unpaid=WAYS_OF_BOOKING)
@@ -37,7 +37,7 @@ def test_paid_and_shipped_between_two_looks(shop: Story) -> None:
     shop.is_paid(order)
     shop.is_shipped(order)
     shop.poll()
-    shop.ends({order: "closed 21.60: 2 MUG; Online - Card 21.60"}, stock={"MUG": 48})
+    shop.ends({order: shop.as_paid_off("21.60: 2 MUG; Online - Card 21.60")}, stock={"MUG": 48})
 
 
 @scenario("voiding", "account", unpaid=WAYS_OF_BOOKING)
@@ -71,7 +71,7 @@ def test_partly_paid_before_the_first_look_and_the_rest_later(shop: Story) -> No
     shop.shows(order, "pending onaccount 30.00: 3 MUG; Online - Card 10.00")
     shop.is_paid(order)
     shop.poll()
-    shop.ends({order: "closed 30.00: 3 MUG; Online - Card 10.00, Online - Card 20.00"}, stock={"MUG": 47})
+    shop.ends({order: shop.as_paid_off("30.00: 3 MUG; Online - Card 10.00, Online - Card 20.00")}, stock={"MUG": 47})
 
 
 @scenario("account", "tenders", unpaid=["on_account"])
@@ -85,7 +85,7 @@ def test_partly_paid_twice_on_account(shop: Story) -> None:
     shop.shows(order, "pending onaccount 30.00: 3 MUG; unpaid")
     shop.is_paid(order)
     shop.poll()
-    shop.ends({order: "closed 30.00: 3 MUG; Online - Card 30.00"}, stock={"MUG": 47})
+    shop.ends({order: shop.as_paid_off("30.00: 3 MUG; Online - Card 30.00")}, stock={"MUG": 47})
 
 
 @scenario("account", "paying", "voiding", unpaid=WAYS_OF_BOOKING)
@@ -167,7 +167,7 @@ def test_authorized_and_captured_when_it_is_sent(shop: Story) -> None:
     shop.happens(shop.store.capture, order)
     # That a capture moves the order's time is not documented: the nightly sweep looks at those that wait for one.
     shop.poll(days=1, hours=1)
-    shop.ends({order: "closed 10.00: 1 MUG; Online - Card 10.00"}, stock={"MUG": 49})
+    shop.ends({order: shop.as_paid_off("10.00: 1 MUG; Online - Card 10.00")}, stock={"MUG": 49})
 
 
 @scenario("voiding", "account", unpaid=WAYS_OF_BOOKING)
@@ -197,7 +197,7 @@ def test_paid_in_cash_at_the_door(shop: Story) -> None:
     shop.shows(order, f"{shop.unpaid} 10.80: 1 MUG; unpaid")
     shop.turns(order, OrderStatus.COMPLETED)
     shop.poll()
-    shop.ends({order: "closed 10.80: 1 MUG; Online - Card 10.80"}, stock={"MUG": 49})
+    shop.ends({order: shop.as_paid_off("10.80: 1 MUG; Online - Card 10.80")}, stock={"MUG": 49})
 
 
 @scenario("paying")
@@ -217,7 +217,7 @@ def test_held_for_a_check_and_released(shop: Story) -> None:
     shop.shows(order, f"{shop.unpaid} 10.80: 1 MUG; unpaid")
     shop.is_paid(order)
     shop.poll()
-    shop.ends({order: "closed 10.80: 1 MUG; Online - Card 10.80"}, stock={"MUG": 49})
+    shop.ends({order: shop.as_paid_off("10.80: 1 MUG; Online - Card 10.80")}, stock={"MUG": 49})
 
 
 @scenario("voiding", unpaid=WAYS_OF_BOOKING)

@@ -291,7 +291,8 @@ def test_refunded_before_it_was_paid(shop: Story) -> None:
     shop.poll()
     shop.is_paid(order)
     shop.poll()
-    shop.ends({order: [PAID, "closed -10.80: -1 MUG; Online - Card -10.80"]}, stock={"MUG": 47})
+    paid_off = shop.as_paid_off("43.20: 4 MUG; Online - Card 43.20")
+    shop.ends({order: [paid_off, "closed -10.80: -1 MUG; Online - Card -10.80"]}, stock={"MUG": 47})
 
 
 @scenario("refunding", refunds=["ignore"])

@@ -9,6 +9,7 @@ from shop import ADA, BASIL, GUEST, NOBODY, Shop
 
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
+from bcpoll.errors import WrongAnswer
 from bcpoll.sandbox.drafts import Shopper
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.refunds import Refund
@@ -34,6 +35,37 @@ def customer_of(shop: Shop, order_id: int) -> Mapping[str, Any]:
     found = shop.world.pos.customers.get(shop.sales(order_id)[-1]["customer_id"])
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.HTML_BODY], ids=lambda fault: fault.name)
+def test_a_search_that_breaks_the_pos_over_and_over_holds_up_no_other_order(fault: Fault) -> None:
+    shop = Shop()
+    shop.world.faults.on(fault, lambda request: request.params.get("email") == BASIL.email.lower(), times=10**6)
+    bad, same, good = shop.order(shopper=BASIL), shop.order(shopper=replace(BASIL, customer_id=0)), shop.order()
+
+    shop.pass_()
+
+    assert (shop.states(good), shop.states(bad), shop.states(same)) == (["closed"], [], [])
+    assert {(item.order_id, item.reason) for item in shop.review()} == {
+        (bad, Reason.POS_REFUSED),
+        (same, Reason.POS_REFUSED),
+    }
+    assert all(item.field.startswith("customer ") for item in shop.review())
+    shop.world.faults.clear()
+    shop.later()
+    assert (shop.lives(), shop.review()) == ([], [])
+
+
+def test_a_pos_that_is_down_sets_no_order_aside_for_its_customer() -> None:
+    shop = Shop()
+    shop.order(shopper=BASIL)
+    shop.fails(Fault.HTML_BODY, "GET", "/search")
+    shop.fails(Fault.HTML_BODY, "GET", "/retailer")
+
+    with pytest.raises(WrongAnswer):
+        shop.pass_()
+
+    assert shop.review() == []
 
 
 class TestACustomerDeletedInThePos:

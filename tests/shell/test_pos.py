@@ -38,7 +38,7 @@ def listed(*rows: Json, reached: int = 9) -> Answer:
 
 
 class TestReferenceData:
-    def test_the_account(self, server: Loopback, pos: LightspeedPos) -> None:
+    def test_the_account_is_read_in_every_envelope(self, server: Loopback, pos: LightspeedPos) -> None:
         row = {"id": "r", "name": "Shop", "currency": "nzd", "no_tax_group_id": "t0", "tax_exclusive": True}
         server.says(json_answer({"data": row}), json_answer(row), json_answer([row]))
 
@@ -72,7 +72,7 @@ class TestReferenceData:
         with pytest.raises(WrongAnswer, match=told):
             pos.retailer()
 
-    def test_registers(self, server: Loopback, pos: LightspeedPos) -> None:
+    def test_registers_are_read_page_by_page_without_deleted_ones(self, server: Loopback, pos: LightspeedPos) -> None:
         online = {"id": "g1", "name": "Online", "outlet_id": "o1", "is_open": True}
         server.says(listed(online, online | {"id": "g2", "deleted_at": "2026-01-01T00:00:00Z"}), EMPTY)
 
@@ -96,7 +96,7 @@ class TestReferenceData:
         with pytest.raises(WrongAnswer, match="registers: a row without 'outlet_id'"):
             pos.registers()
 
-    def test_outlets_users_and_payment_types(self, server: Loopback, pos: LightspeedPos) -> None:
+    def test_other_lists_are_read_without_deleted_rows(self, server: Loopback, pos: LightspeedPos) -> None:
         server.says(json_answer({"data": [{"id": "o1", "name": "Main"}]}))
         server.says(json_answer({"data": [{"id": "u1", "username": "web", "display_name": "Web Shop"}]}))
         server.says(json_answer({"data": [{"id": 7, "name": "Online"}, {"id": 8, "deleted_at": "2026-01-01"}]}))
@@ -666,6 +666,7 @@ class TestStock:
         server.says(json_answer({"data": rows, "version": {"min": 1, "max": 4}}), json_answer({"data": []}))
 
         assert pos.adjustment_reasons() == {"Ours": "r1"}
+        assert [seen.query["page_size"] for seen in server.seen] == ["100", "100"]
 
     def test_a_new_reason_has_an_id(self, server: Loopback, pos: LightspeedPos) -> None:
         server.says(json_answer({"data": {"id": "r9"}}))

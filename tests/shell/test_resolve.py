@@ -8,11 +8,15 @@ import pytest
 from shop import ADA, BASIL, GUEST, NOBODY, NOW, OUTLET, Killed, Shop
 
 from bcpoll.checkpoint import IntentState
+from bcpoll.core.order import Json
 from bcpoll.core.rejected import Reason
 from bcpoll.errors import RetryLater, Unreachable
+from bcpoll.sandbox import pos_customers
+from bcpoll.sandbox.calls import Refused
 from bcpoll.sandbox.catalogue import Variant
 from bcpoll.sandbox.drafts import ExtraFee, Item, Parcel, Shopper
 from bcpoll.sandbox.faults import Fault
+from bcpoll.sandbox.pos import Pos
 from bcpoll.sandbox.switches import Switches
 
 
@@ -141,9 +145,14 @@ class TestCustomers:
         assert shop.sales(order)[0]["customer_id"] == known
         assert (shop.lives(), shop.review()) == ([], [])
 
-    def test_a_customer_that_is_refused_keeps_none_of_the_other_orders(self) -> None:
-        shop = Shop(switches=Switches(same_customer_code="refused"))
-        shop.world.pos.add_customer("Somebody", "Else", "else@example.com", code="BC-7")
+    def test_a_customer_that_is_refused_keeps_none_of_the_other_orders(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def create(pos: Pos, body: Json) -> Json:
+            if body["first_name"] == "Ada":
+                raise Refused(422, "the name is not allowed")
+            return made(pos, body)
+
+        shop, made = Shop(), pos_customers.create
+        monkeypatch.setattr(pos_customers, "create", create)
         shop.sell("CUP")
         refused = [shop.order(shopper=ADA), shop.order(shopper=ADA)]
         shop.order(shopper=BASIL)
@@ -154,8 +163,8 @@ class TestCustomers:
         assert report.set_aside == 2
         item = shop.review()[0]
         assert (item.reason, item.field) == (Reason.POS_REFUSED, "customer customer:7")
-        assert "a customer with the code 'BC-7' exists" in item.detail
-        shop.world.switch(same_customer_code="allowed")
+        assert "the name is not allowed" in item.detail
+        monkeypatch.undo()
         shop.later()
         assert (shop.lives(), shop.review()) == ([], [])
 
@@ -369,6 +378,22 @@ class TestProducts:
 
         assert (shop.states(order), shop.review()) == (["closed"], [])
         assert shop.stock() == shop.store.catalogue.left("MUG")
+
+    def test_a_code_that_went_over_to_another_product_is_noticed_within_a_day(self) -> None:
+        shop = Shop()
+        shop.order()
+        shop.pass_()
+        point = shop.world.pos
+        [old] = point.with_code("MUG")
+        point.forget_codes(old)
+        point.keep_product(old | {"sku": "MUG-OLD", "product_codes": [{"type": "CUSTOM", "code": "MUG-OLD"}]})
+        point.add_product("The right mug", "MUG", price="10.00", stock={OUTLET: "7"})
+
+        shop.later(hours=25)
+        shop.order()
+        shop.pass_()
+
+        assert (shop.stock("MUG"), shop.stock("MUG-OLD")) == (6, 49)
 
     def test_a_product_whose_outcome_is_unclear_is_not_created_over_it(self) -> None:
         shop = Shop(page_size=25)

@@ -394,6 +394,28 @@ def test_a_delivery_needs_an_address(till: Till) -> None:
     till.post(delivery(till, fulfillment_details=[]), status=422)
 
 
+def test_a_delivery_names_an_address_of_its_customer(till: Till) -> None:
+    till.post(delivery(till, fulfillment_details=[{"type": "DISPATCH", "shipping_address_id": "7"}]), status=422)
+
+
+def test_only_the_answer_to_its_creation_has_the_token_of_an_address(till: Till, client: Client) -> None:
+    path = f"/customers/{till.pos.add_customer('Ada', 'Teacup', 'ada@example.com')}/addresses"
+    body = {"type": "SHIPPING", "country_code": "GB", "postcode": "SW1A 1AA", "city": "London"}
+    made = client.pos("POST", path, body | {"address_line_1": "1 Sample Street", "first_name": "Ada"}).json()["data"]
+    [listed] = client.pos("GET", path).json()["data"]
+    assert (listed["id"], "id_token" in made, "id_token" in listed, "first_name" in made) == (
+        made["id"],
+        True,
+        False,
+        False,
+    )
+
+
+def test_a_list_with_a_documented_maximum_refuses_longer_pages(client: Client) -> None:
+    path = "/custom_inventory_adjustment_reasons?page_size="
+    assert [client.pos("GET", path + size).status_code for size in ("100", "101")] == [200, 400]
+
+
 def test_addresses_are_checked_strictly(till: Till, client: Client) -> None:
     customer = till.pos.add_customer("Ada", "Teacup", "ada@example.com")
     good = {"type": "SHIPPING", "country_code": "US", "state_code": "IL", "postcode": "62701", "city": "Springfield"}

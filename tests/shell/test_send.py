@@ -1,9 +1,10 @@
-"""One write to the POS: what is believed of each answer, and what is looked up before it is."""
+"""Writes to the POS: what is believed of each answer, what is looked up first, and where those of one order stop."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from bcpoll.core.order import Address
 from bcpoll.core.rejected import Reason
 from bcpoll.core.sale import Buyer, Payment, Sale, SaleState, SettleSale
 from bcpoll.core.shop import PosCustomer, Register
-from bcpoll.errors import AccessRefused, Unreachable
+from bcpoll.errors import STOPPED, AccessRefused, Unreachable
 from bcpoll.ports import PointOfSale
 from bcpoll.sandbox.faults import Fault
 from bcpoll.send import (
+    NOT_SENT,
     Result,
+    Sent,
     create_customer,
     create_product,
     create_sale,
@@ -26,7 +29,10 @@ from bcpoll.send import (
     find_product,
     find_sale,
     oldest,
+    refused,
+    send_in_turn,
     settle_sale,
+    stopped_by,
     void_sale,
 )
 
@@ -377,6 +383,19 @@ class TestCreatingACustomer:
 
         assert create_customer(pos, BUYER, ADA, 10_000).result == known
 
+    @pytest.mark.parametrize("email", ["ada@example.com", ""])
+    def test_one_whose_code_is_taken_goes_without(self, shop: Shop, pos: PointOfSale, email: str) -> None:
+        """It may be that of somebody who was deleted, or of a customer of another store: never the same person."""
+        other = shop.world.pos.add_customer("Bob", "", "bob@example.com", code="BC-7")
+        shop.world.switch(same_customer_code="refused")
+        body = ADA | {"email": email or None}
+
+        made = create_customer(pos, replace(BUYER, email=email), body, 10_000)
+
+        assert made.is_done
+        assert made.result != other
+        assert shop.world.pos.customers.get(made.result)["customer_code"] != "BC-7"
+
     def test_one_without_an_address_is_found_by_its_code(self, shop: Shop, pos: PointOfSale) -> None:
         shop.world.pos.add_customer("Nobody", "", "")
         ours = shop.world.pos.add_customer("Somebody", "", "", code="BC-7")
@@ -456,3 +475,31 @@ class TestCreatingAProduct:
 
         assert find_product(pos, "Cup-1", tracked=True) is None
         assert outcome(create_product(pos, CUP, tracked=True)) == REFUSED
+
+
+class TestTheWritesOfOneOrder:
+    def test_after_one_that_is_not_done_none_is_sent(self) -> None:
+        sent = send_in_turn(100, [lambda: refused("no"), lambda: pytest.fail("sent")], halt=Event(), stop=Event())
+
+        assert sent.results == (refused("no"), NOT_SENT)
+        assert (sent.error, sent.is_done) == (None, False)
+
+    def test_after_an_error_that_write_stays_open_and_other_orders_are_not_begun(self) -> None:
+        halt, error = Event(), Unreachable("down")
+
+        def breaks() -> Result:
+            raise error
+
+        sent = send_in_turn(100, [breaks, lambda: pytest.fail("sent")], halt=halt, stop=Event())
+        other = send_in_turn(101, [lambda: pytest.fail("sent")], halt=halt, stop=Event())
+
+        assert [one.key for one in sent.settlements(["first", "second"])] == ["second"]
+        assert [(one.key, one.detail) for one in other.settlements(["third"])] == [("third", "not sent")]
+        assert stopped_by([other, sent]) is error
+
+    def test_an_order_without_writes_is_done_also_while_the_run_stops(self) -> None:
+        stop = Event()
+        stop.set()
+
+        assert send_in_turn(100, [], halt=Event(), stop=stop) == Sent(results=())
+        assert stopped_by([send_in_turn(101, [lambda: NOT_SENT], halt=Event(), stop=stop)]) is STOPPED

@@ -106,12 +106,6 @@ EXCEPTIONS = (
         "taken",
         why="the code belongs to a product that was deleted in the POS and cannot be sold",
     ),
-    _refused(
-        "taken_code",
-        "same_customer_code",
-        "refused",
-        why="somebody else in the POS has the code, and to take that for the buyer would be a guess",
-    ),
 )
 
 # One customer too many, but no order: a search that minds the case does not find whom the till wrote in capitals, and

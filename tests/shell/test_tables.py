@@ -157,3 +157,9 @@ def test_nothing_is_wider_than_the_terminal_no_figure_broken_and_nothing_lost(ta
             assert [row[at] for row in table.rows if row[at] not in words] == []
     told, needed = letters(lines), letters([cell for row in table.rows for cell in row])
     assert all(told.count(letter) >= needed.count(letter) for letter in set(needed))
+
+
+def test_neither_title_nor_cell_of_a_table_can_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show_table("Stock moved for MUG (Mug\x1b[2J)", ("what",), [("\x9b31m",)])
+
+    assert capsys.readouterr().out == "Stock moved for MUG (Mug\\x1b[2J)\nwhat\n\\x9b31m\n"
