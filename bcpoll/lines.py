@@ -7,7 +7,7 @@ from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_order
 from bcpoll.core.order import Json, Order
 from bcpoll.core.rejected import Reason, Rejected
-from bcpoll.errors import TooHeavy
+from bcpoll.errors import TooHeavy, WrongAnswer
 from bcpoll.logs import about_order
 from bcpoll.ports import OrderSource
 
@@ -25,6 +25,6 @@ def with_lines(source: OrderSource, raw: Json, order_id: int) -> Json | Rejected
     try:
         with about_order(order_id):
             return raw | {"products": source.order_lines(order_id)}
-    except TooHeavy as error:
+    except (TooHeavy, WrongAnswer) as error:
         # The store is there, it broke over this one order: that must not hold up the others.
         return Rejected(order_id=order_id, reason=Reason.LINES_INCOMPLETE, field="products", detail=error.message)

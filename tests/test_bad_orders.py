@@ -336,6 +336,18 @@ def test_a_value_that_is_no_json_costs_its_own_order_alone(bare: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("bare", ["NaN", "9" * 5000, "1e99999999999999999999", "[" * 5000 + "]" * 5000], ids=len)
+def test_a_value_that_is_no_json_costs_a_backfill_that_order_alone(bare: str) -> None:
+    shop = Spoiler(lambda row: second(row, total_tax="@").replace('"@"', bare))
+    orders = [shop.order(at=NOW - timedelta(days=30)) for _ in range(3)]
+
+    report = shop.backfill()
+
+    assert report.is_complete
+    assert [shop.states(order_id) for order_id in orders] == [["closed"], [], ["closed"]]
+    assert [(item.order_id, item.field) for item in shop.review()] == [(101, "total_tax")]
+
+
 @pytest.mark.parametrize("number", [0, -1, "@!0.0", None, 10**13])
 def test_an_order_without_a_number_that_can_be_read_costs_no_other(number: Any) -> None:
     shop = Spoiler(lambda row: second(row, id=number))

@@ -1,34 +1,27 @@
 """BigCommerce as a source of orders: addresses, filters and paging of its REST Management API, V2 and V3.
 
-Only ever reads. Gives orders and lines as they came off the wire; what they mean is for `core.decode`.
+Only ever reads. Gives orders and lines as they came off the wire; what they mean is for `core.decode`. How the list of
+orders is walked while it moves is `order_list`'s.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from itertools import pairwise
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypeAlias
 from urllib.parse import quote
 
+from bcpoll.adapters.order_list import DEFAULT_PAGE, Params, changed_since, created_between, digest
 from bcpoll.budget import SYSTEM_CLOCK, Clock, SharedBudget
 from bcpoll.core.decode import order_id_of
 from bcpoll.core.money import ZERO, total
 from bcpoll.core.order import Json
 from bcpoll.core.shop import StockLevel, StoreFacts
 from bcpoll.core.times import STORE_CLOCKS_APART, iso, parse_time, rfc2822
-from bcpoll.errors import TooHeavy, WrongAnswer
-from bcpoll.http import Client, Patience, Side, write_json
+from bcpoll.errors import WrongAnswer
+from bcpoll.http import Client, Patience, Side
 from bcpoll.rows import amount_of, id_of, is_row, rows_of, text_of, whole_id_of, whole_of
 
-# The documented maximum; and the documented default, which a list falls back to if it should ignore `limit`. A page of
-# at least the default's length is therefore never taken for the last one.
+# The documented maximum.
 _PAGE = 250
-_DEFAULT_PAGE = 50
-
-# Below this, a list that still breaks the server is broken for another reason than its length.
-_SMALLEST_PAGE = 25
 
 # One page of orders with all that belongs to them, in one request instead of one per order.
 _ORDER_PARTS: Mapping[str, str | int] = MappingProxyType(
@@ -39,8 +32,6 @@ _ORDER_PARTS: Mapping[str, str | int] = MappingProxyType(
 _IDS_PER_REQUEST = 50
 
 _REFUNDS = "/orders/payment_actions/refunds"
-
-_SECOND = timedelta(seconds=1)
 
 SIDE = Side(
     name="BigCommerce",
@@ -56,11 +47,6 @@ _ORDERS = "store_v2_orders_read_only"
 _TRANSACTIONS = "store_v2_transactions_read_only"
 _PRODUCTS = "store_v2_products_read_only"
 _STORE = "store_v2_information_read_only"
-
-_Params: TypeAlias = Mapping[str, str | int]
-
-_Bounds: TypeAlias = tuple[datetime | None, datetime]
-"""The first and the last moment that were asked for; None from the beginning on."""
 
 
 def connect(
@@ -101,7 +87,7 @@ class BigCommerce:
         WrongAnswer where the list does not keep to the filter or the order asked for: BigCommerce answers a filter that
         it cannot read with all orders. Pages get smaller where the server breaks down over one.
         """
-        return _Walk(self, since, self._page_size).pages()
+        return changed_since(since, read=self._order_page, size=self._page_size, past=self._past)
 
     def order_counts(self, since: datetime | None, until: datetime) -> Mapping[int, int]:
         """How many orders were created within these bounds, by status id (GET /v2/orders/count)."""
@@ -117,42 +103,9 @@ class BigCommerce:
     def created_between(self, since: datetime | None, until: datetime, *, after: int = 0) -> Iterator[list[Json]]:
         """Pages of raw orders created at or after `since` and before `until`, ascending by id, each order once.
 
-        Begins behind the id `after` and goes on from the last id, which never changes, so that nothing is skipped while
-        orders are edited; one whose id cannot be read may come twice. A second more is asked for on either side,
-        because it is not documented whether the bounds include their own second.
+        Begins behind the id `after`. An order whose id cannot be read may come twice.
         """
-        bounds = (since.replace(microsecond=0) - _SECOND if since else None, until + _SECOND)
-        last, size = after, self._page_size
-        while True:
-            rows, size = self._created_page(bounds, last, size)
-            # One whose id cannot be read is set aside by whoever reads it, and no reason to end the walk.
-            fresh = [row for row in rows if (number := order_id_of(row)) > last or not number]
-            _check_created(fresh, bounds)
-            within = [row for row in fresh if _is_within(_created_at(row), since, until)]
-            if within:
-                yield within
-            if len(rows) < min(size, _DEFAULT_PAGE):
-                return
-            reached = max(map(order_id_of, fresh), default=0)
-            if reached <= last:
-                raise WrongAnswer(f"/v2/orders: a whole page without an order behind {last}: min_id was ignored")
-            last = reached
-
-    def _created_page(self, bounds: _Bounds, last: int, size: int) -> tuple[list[Json], int]:
-        """A page with the size it was read in: smaller where the server breaks down over a long one."""
-        since, until = bounds
-        least = {"min_date_created": rfc2822(since)} if since else {}
-        params: _Params = {**least, "max_date_created": rfc2822(until), "sort": "id:asc", "min_id": max(last, 1)}
-        path = f"{self._v2}/orders"
-        while True:
-            tries = 2 if size > _SMALLEST_PAGE else None
-            asked = {**params, "limit": size, **_ORDER_PARTS}
-            try:
-                return rows_of(self._client.get(path, asked, scope=_ORDERS, nothing=[], tries=tries), path), size
-            except TooHeavy:
-                if size <= _SMALLEST_PAGE:
-                    raise
-                size = max(size // 2, _SMALLEST_PAGE)
+        return created_between(since, until, after=after, read=self._order_page, size=self._page_size)
 
     def order(self, order_id: int) -> Json | None:
         """One raw order with its embedded lines; None where the store has no such order."""
@@ -168,12 +121,12 @@ class BigCommerce:
         lines: dict[str, Json] = {}
         page = 1
         while True:
-            params: _Params = {"limit": _PAGE, "page": page}
+            params: Params = {"limit": _PAGE, "page": page}
             answer = self._client.get(path, params, scope=_ORDERS, missing_ok=True, loosely=True, nothing=[])
             rows = rows_of(answer, path)
             known = len(lines)
             lines |= {id_of(row, path): row for row in rows}
-            if len(rows) < _DEFAULT_PAGE or len(lines) == known:
+            if len(rows) < DEFAULT_PAGE or len(lines) == known:
                 return list(lines.values())
             page += 1
 
@@ -202,21 +155,21 @@ class BigCommerce:
                 found += rows
         return found
 
-    def _refunds(self, filters: _Params) -> Iterator[list[Json]]:
+    def _refunds(self, filters: Params) -> Iterator[list[Json]]:
         """Pages of refunds until a short one: the list tells neither its length nor a next page."""
         seen: set[bytes] = set()
         page = 1
         while True:
             params = {**filters, "limit": _PAGE, "page": page}
-            answer = self._client.get(self._v3 + _REFUNDS, params, scope=_ORDERS, nothing={"data": []})
+            answer = self._client.get(self._v3 + _REFUNDS, params, scope=_ORDERS, loosely=True, nothing={"data": []})
             if not is_row(answer):
                 raise WrongAnswer(f"{_REFUNDS}: no object")
-            rows = {_digest(row): row for row in rows_of(answer.get("data"), _REFUNDS)}
+            rows = {digest(row): row for row in rows_of(answer.get("data"), _REFUNDS)}
             fresh = [row for key, row in rows.items() if key not in seen]
             seen |= rows.keys()
             if fresh:
                 yield fresh
-            if len(rows) < _DEFAULT_PAGE or not fresh:
+            if len(rows) < DEFAULT_PAGE or not fresh:
                 return
             page += 1
 
@@ -235,11 +188,6 @@ class BigCommerce:
             raise WrongAnswer(f"/v3/orders/{order_id}/transactions: they are another order's")
         return rows
 
-    def past(self, at: datetime | None) -> datetime | None:
-        """The time, unless it lies ahead of the store's own clock: to go on from there would skip what comes before."""
-        now = self._client.server_date
-        return at if at is None or now is None or at <= now + STORE_CLOCKS_APART else None
-
     def order_ids_with_status(self, status_id: int) -> Iterator[int]:
         """The ids of all orders in a status, ascending."""
         for rows in self._with_status(status_id, {}):
@@ -254,36 +202,29 @@ class BigCommerce:
             if fitting := [row for row in rows if whole_of(row, "status_id") in (status_id, None)]:
                 yield fitting
 
-    def _with_status(self, status_id: int, parts: _Params) -> Iterator[list[Json]]:
+    def _with_status(self, status_id: int, parts: Params) -> Iterator[list[Json]]:
         """Pages of orders in a status. Goes on from the last id, so that nothing is skipped."""
-        path = f"{self._v2}/orders"
         last = 0
         while True:
             after = {"min_id": last} if last else {}
-            asked = {"status_id": status_id, "sort": "id:asc", "limit": self._page_size, **after, **parts}
-            answer = self._client.get(path, asked, scope=_ORDERS, loosely=True, nothing=[])
-            rows = rows_of(answer, path)
+            rows = self._list({"status_id": status_id, "sort": "id:asc", "limit": self._page_size, **after, **parts})
             # `min_id` may include the id it names or not: it is asked for again and left out here, as is an order
             # without a number that can be read.
             fresh = [row for row in rows if order_id_of(row) > last]
             if fresh:
                 yield fresh
-            if not fresh or len(rows) < min(self._page_size, _DEFAULT_PAGE):
+            if not fresh or len(rows) < min(self._page_size, DEFAULT_PAGE):
                 return
             last = max(map(order_id_of, fresh))
 
     def newest_order_ids(self, count: int) -> tuple[int, ...]:
-        """The ids of the newest orders, at most so many, newest first."""
-        path = f"{self._v2}/orders"
-        params: dict[str, str | int] = {"sort": "id:desc", "limit": count}
-        rows = rows_of(self._client.get(path, params, scope=_ORDERS, nothing=[]), path)
-        return tuple(whole_id_of(row, path) for row in rows[:count])
+        """The ids of the newest orders, at most `count`, newest first."""
+        rows = self._list({"sort": "id:desc", "limit": count})
+        return tuple(whole_id_of(row, "/v2/orders") for row in rows[:count])
 
     def newest_orders(self, count: int) -> list[Json]:
-        """The newest orders, at most so many and no more than a page, newest first, raw with what belongs to them."""
-        path = f"{self._v2}/orders"
-        params = {"sort": "id:desc", "limit": count, **_ORDER_PARTS}
-        return rows_of(self._client.get(path, params, scope=_ORDERS, loosely=True, nothing=[]), path)[:count]
+        """The newest orders, at most `count` and no more than a page, newest first, raw with what belongs to them."""
+        return self._order_page({"sort": "id:desc", "limit": count})[:count]
 
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
         """What is left of products, by (product id, variant id); variant 0 stands for the product as a whole."""
@@ -297,7 +238,7 @@ class BigCommerce:
         path = f"{self._v3}/catalog/products"
         page = pages = 1
         while page <= pages:
-            params: _Params = {"id:in": ",".join(map(str, ids)), "include": "variants", "limit": _PAGE, "page": page}
+            params: Params = {"id:in": ",".join(map(str, ids)), "include": "variants", "limit": _PAGE, "page": page}
             answer = self._client.get(path, params, scope=_PRODUCTS)
             if not is_row(answer):
                 raise WrongAnswer(f"{path}: no object")
@@ -313,20 +254,19 @@ class BigCommerce:
             raise WrongAnswer(f"/v2{path}: no object")
         return answer
 
-    def orders_page(self, asked: datetime, page: int, size: int) -> list[Json]:
-        """One page of the list of orders modified since a time, as read. Raises TooHeavy where the server gives up."""
+    def _order_page(self, params: Params, tries: int | None = None) -> list[Json]:
+        """A page of the list of orders, raw with what belongs to them."""
+        return self._list({**params, **_ORDER_PARTS}, tries)
+
+    def _list(self, params: Params, tries: int | None = None) -> list[Json]:
+        """A page of the list of orders, raw. Read loosely: one bad value must not cost the other orders."""
         path = f"{self._v2}/orders"
-        params = {
-            "min_date_modified": rfc2822(asked),
-            "sort": "date_modified:asc",
-            "limit": size,
-            "page": page,
-            **_ORDER_PARTS,
-        }
-        # A page that can be made smaller is tried twice, so that a broken server does not keep the pass for an hour.
-        tries = 2 if size > _SMALLEST_PAGE else None
-        answer = self._client.get(path, params, scope=_ORDERS, loosely=True, nothing=[], tries=tries)
-        return rows_of(answer, path)
+        return rows_of(self._client.get(path, params, scope=_ORDERS, loosely=True, nothing=[], tries=tries), path)
+
+    def _past(self, at: datetime | None) -> datetime | None:
+        """The time, unless it lies ahead of the store's own clock: to go on from there would skip what comes before."""
+        now = self._client.server_date
+        return at if at is None or now is None or at <= now + STORE_CLOCKS_APART else None
 
 
 def _groups(ids: Collection[int]) -> list[list[int]]:
@@ -335,41 +275,8 @@ def _groups(ids: Collection[int]) -> list[list[int]]:
     return [every[start : start + _IDS_PER_REQUEST] for start in range(0, len(every), _IDS_PER_REQUEST)]
 
 
-def _digest(row: Json) -> bytes:
-    """What tells a row from all others, at a fixed length: of some lists, those of all rows are remembered."""
-    return sha256(write_json(row).encode()).digest()
-
-
 def _made_at(refund: Json) -> datetime | None:
     return parse_time(text_of(refund, "created"))
-
-
-def _check_created(rows: list[Json], bounds: _Bounds) -> None:
-    """Raise WrongAnswer where a page does not keep to the filter or the order that were asked for."""
-    since, until = bounds
-    ids = [number for row in rows if (number := order_id_of(row))]
-    if any(later <= earlier for earlier, later in pairwise(ids)):
-        raise WrongAnswer("/v2/orders: sort=id:asc was ignored")
-    stray = next((at for row in rows if (at := _created_at(row)) is not None and not _is_in(at, bounds)), None)
-    if stray is not None:
-        message = (
-            f"/v2/orders: a filter was ignored: asked for {rfc2822(since) if since else 'all'} to {rfc2822(until)}"
-        )
-        raise WrongAnswer(f"{message}, got {rfc2822(stray)}", hint="Nothing was taken over from this answer.")
-
-
-def _created_at(row: Json) -> datetime | None:
-    return parse_time(text_of(row, "date_created"))
-
-
-def _is_in(at: datetime, bounds: _Bounds) -> bool:
-    since, until = bounds
-    return (since is None or since <= at) and at <= until
-
-
-def _is_within(at: datetime | None, since: datetime | None, until: datetime) -> bool:
-    """Whether an order is asked for; one whose time cannot be read is: it must not go unseen."""
-    return at is None or ((since is None or since <= at) and at < until)
 
 
 def _stock_of(product: Json) -> dict[tuple[int, int], StockLevel]:
@@ -395,93 +302,3 @@ def _stock_of(product: Json) -> dict[tuple[int, int], StockLevel]:
         (number, variant): StockLevel(tracked=is_tracked, level=level, price=prices[variant])
         for variant, level in levels.items()
     }
-
-
-@dataclass(slots=True)
-class _Walk:
-    """A way through the orders changed since a time, over a list that moves while it is read.
-
-    An order that is modified leaves its place and moves to the end; with page numbers, the row behind a page's end
-    would move into the page and be missed. So the next page is asked for by the time of the last row, less a second,
-    because it is not documented whether `min_date_modified` includes its own second. Page numbers only serve where a
-    second or two fill a page; those pages are read again until they are the same twice in a row: then no row has left
-    them meanwhile and drawn another one over the end of a page.
-    """
-
-    source: BigCommerce
-    since: datetime
-    size: int
-    asked: datetime = field(init=False)
-    page: int = field(init=False, default=1)
-    crowd: list[bytes] = field(init=False, default_factory=list)
-    """The rows of the second asked for and the next, as these pages have them."""
-    last_crowd: list[bytes] = field(init=False, default_factory=list)
-    last_rows: list[Json] = field(init=False, default_factory=list)
-    seen: dict[bytes, datetime | None] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.asked = self.since.replace(microsecond=0) - _SECOND
-
-    def pages(self) -> Iterator[list[Json]]:
-        """The pages, each without the rows that were given before."""
-        more = True
-        while more:
-            rows = self._read()
-            if rows and self.page > 1 and rows == self.last_rows:
-                raise WrongAnswer(f"/v2/orders: page={self.page} was ignored")
-            self.last_rows = rows
-            times = self._checked_times(rows)
-            fresh = self._fresh(rows, times)
-            if fresh:
-                yield fresh
-            more = self._step(rows, max((at for at in times if at is not None), default=self.asked))
-
-    def _read(self) -> list[Json]:
-        while True:
-            try:
-                return self.source.orders_page(self.asked, self.page, self.size)
-            except TooHeavy:
-                if self.size <= _SMALLEST_PAGE:
-                    raise
-                # The same page number begins further up in shorter pages, so nothing is skipped.
-                self.size = max(self.size // 2, _SMALLEST_PAGE)
-
-    def _checked_times(self, rows: list[Json]) -> list[datetime | None]:
-        times = [self.source.past(parse_time(text_of(row, "date_modified"))) for row in rows]
-        readable = [at for at in times if at is not None]
-        if rows and not readable:
-            raise WrongAnswer("/v2/orders: no order has a date_modified that can be read")
-        if any(at < self.asked for at in readable):
-            early = min(readable)
-            message = f"/v2/orders: a filter was ignored: asked since {rfc2822(self.asked)}, got {rfc2822(early)}"
-            raise WrongAnswer(message, hint="Nothing was taken over from this answer.")
-        if any(later < earlier for earlier, later in pairwise(readable)):
-            raise WrongAnswer("/v2/orders: sort=date_modified:asc was ignored")
-        return times
-
-    def _fresh(self, rows: list[Json], times: list[datetime | None]) -> list[Json]:
-        """Rows not given before. One whose time cannot be read is given too: `decode` sets it aside."""
-        fresh = []
-        for row, at in zip(rows, times, strict=True):
-            key = _digest(row)
-            if at is not None and at <= self.asked + _SECOND:
-                self.crowd.append(key)
-            if key in self.seen or (at is not None and at < self.since):
-                continue
-            self.seen[key] = at
-            fresh.append(row)
-        return fresh
-
-    def _step(self, rows: list[Json], last: datetime) -> bool:
-        """Choose what to ask for next; False at the end of the list."""
-        at_end = len(rows) < min(self.size, _DEFAULT_PAGE)
-        if not at_end and last - _SECOND <= self.asked:
-            self.page += 1
-            return True
-        if self.page > 1 and self.crowd != self.last_crowd:
-            self.page, self.crowd, self.last_crowd = 1, [], self.crowd
-            return True
-        self.page, self.crowd, self.last_crowd = 1, [], []
-        self.asked = max(last - _SECOND, self.asked)
-        self.seen = {key: at for key, at in self.seen.items() if at is None or at >= self.asked}
-        return not at_end

@@ -1,21 +1,19 @@
 """Decoding: BigCommerce's JSON to an `Order`, `Refund` or `Transaction`, or to a `Rejected` that names what is wrong.
 
-Owns the shapes of the orders API (GET /v2/orders, GET /v3/orders/payment_actions/refunds and /transactions), odd ones
-included: money as text or number, `{}` for null, lists that may be null. Decides nothing about what any of them means.
+Owns how the members of the orders API (GET /v2/orders, GET /v3/orders/payment_actions/refunds and /transactions) become
+records; their forms are `shapes`'. Decides nothing about what any of them means.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
+from pydantic import ValidationError
 
 from bcpoll.core.consignments import consignments, raw_lines
-from bcpoll.core.money import ZERO, total
+from bcpoll.core.money import total
 from bcpoll.core.order import (
     Address,
     Cost,
@@ -35,279 +33,27 @@ from bcpoll.core.order import (
 )
 from bcpoll.core.personal import HIDDEN, without_personal
 from bcpoll.core.rejected import Reason, Rejected
+from bcpoll.core.shapes import (
+    ID,
+    AddressShape,
+    ContentsShape,
+    FeeShape,
+    HeadShape,
+    LineShape,
+    OrderShape,
+    PickupShape,
+    RefundItemShape,
+    RefundShape,
+    ShippingShape,
+    TransactionShape,
+    TransactionsShape,
+)
 from bcpoll.core.status import OrderStatus
-from bcpoll.core.times import parse_time
 
 _STATUSES = frozenset(OrderStatus)
 
 # How much of a value that cannot be read is shown to the person who mends it.
 _SHOWN = 80
-
-# Beyond these an amount or a number is a slip, not an order; they keep sums well inside the decimal context.
-_LARGEST = 10**12
-_DECIMALS = 20
-
-# Digits that keep to both.
-_PLAIN_AMOUNT = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,20})?")
-
-
-def _text(value: Any) -> str:
-    """Text without control characters and lone surrogates; null, `{}` and `[]` stand for empty in old payloads."""
-    if isinstance(value, str):
-        return value if value.isprintable() else _printable(value)
-    if value is None or value == {} or value == []:
-        return ""
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError("not a text")
-
-
-# Line ends, and what joins letters or emoji into one sign: without it, a name falls apart.
-_KEPT = frozenset("\n\u200c\u200d")
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c in _KEPT else " " for c in text.replace("\r\n", "\n"))
-
-
-def _number(value: Any) -> Any:
-    # A power of ten is looked at first: 1e999999999 and 1e-999999999 take for ever to be made a whole number.
-    if isinstance(value, bool) or (isinstance(value, Decimal) and abs(value.adjusted()) > _DECIMALS):
-        raise ValueError("not a number")  # pydantic takes only ValueError for a refusal
-    return value
-
-
-def _number_or_zero(value: Any) -> Any:
-    return 0 if value is None or value in ({}, "") else _number(value)
-
-
-def _amount(value: Any, judge: Callable[[Any], Any]) -> Any:
-    """The amount: what is plainly one is not judged, for that takes longer than all else about an order."""
-    plain = _plain_amount(value) if type(value) is str else None
-    return judge(value) if plain is None else plain
-
-
-# Most amounts of a page are the same few: zero, the prices of the catalogue and of shipping.
-@lru_cache(maxsize=4096)
-def _plain_amount(text: str) -> Decimal | None:
-    return Decimal(text) if _PLAIN_AMOUNT.fullmatch(text) else None
-
-
-def _list(value: Any) -> Any:
-    """A list; null and anything empty or false stands for an empty one."""
-    return value or []
-
-
-def _object(value: Any) -> Any:
-    """An object; null and anything empty or false stands for an empty one."""
-    return value or {}
-
-
-def _time(value: Any) -> datetime:
-    at = parse_time(value) if isinstance(value, str) and len(value) <= _SHOWN else None
-    if at is None:
-        raise ValueError("not a time with a zone")
-    return at
-
-
-_Text = Annotated[str, BeforeValidator(_text)]
-_Decimal = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, decimal_places=_DECIMALS)]
-_Amount = Annotated[_Decimal, BeforeValidator(_number), WrapValidator(_amount)]
-_AmountOrZero = Annotated[_Decimal, BeforeValidator(_number_or_zero), WrapValidator(_amount)]
-_Number = Annotated[int, BeforeValidator(_number), Field(ge=0, le=_LARGEST)]
-_Id = Annotated[int, BeforeValidator(_number), Field(gt=0, le=_LARGEST)]
-_NumberOrZero = Annotated[int, BeforeValidator(_number_or_zero), Field(ge=0, le=_LARGEST)]
-_Time = Annotated[datetime, BeforeValidator(_time)]
-
-
-class _Shape(BaseModel):
-    """A JSON object of the API; members that are not listed are none of our business."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Head(_Shape):
-    id: _Id
-    status_id: _Number
-    date_created: _Time
-    date_modified: _Time
-    is_deleted: bool | None = None
-    external_source: _Text = ""
-    channel_id: _NumberOrZero = 1
-
-
-class _Address(_Shape):
-    first_name: _Text = ""
-    last_name: _Text = ""
-    company: _Text = ""
-    street_1: _Text = ""
-    street_2: _Text = ""
-    city: _Text = ""
-    state: _Text = ""
-    zip: _Text = ""
-    country: _Text = ""
-    country_iso2: _Text = ""
-    phone: _Text = ""
-    email: _Text = ""
-
-
-class _Shipping(_Address):
-    shipping_method: _Text = ""
-
-
-class _Location(_Shape):
-    name: _Text = ""
-    code: _Text = ""
-    address_line_1: _Text = ""
-    address_line_2: _Text = ""
-    city: _Text = ""
-    state: _Text = ""
-    postal_code: _Text = ""
-    country_alpha2: _Text = ""
-    email: _Text = ""
-    phone: _Text = ""
-
-
-class _Pickup(_Shape):
-    pickup_method_display_name: _Text = ""
-    location: Annotated[_Location, BeforeValidator(_object)] = _Location()
-
-
-class _Discount(_Shape):
-    amount: _Amount
-    name: _Text = ""
-    code: _Text = ""
-
-
-class _Option(_Shape):
-    display_name: _Text = ""
-    display_value: _Text = ""
-
-
-class _Line(_Shape):
-    id: _NumberOrZero = 0
-    product_id: _NumberOrZero = 0
-    variant_id: _NumberOrZero = 0
-    sku: _Text = ""
-    name: _Text = ""
-    type: LineKind = LineKind.PHYSICAL
-    quantity: _Number
-    total_ex_tax: _Amount
-    total_inc_tax: _Amount
-    total_tax: _Amount
-    discounted_total_inc_tax: _Amount | None = None
-    applied_discounts: Annotated[list[_Discount], BeforeValidator(_list)] = Field(default_factory=list)
-    product_options: Annotated[list[_Option], BeforeValidator(_list)] = Field(default_factory=list)
-    parent_order_product_id: _NumberOrZero = 0
-    order_address_id: _NumberOrZero = 0
-    order_pickup_method_id: _NumberOrZero = 0
-    wrapping_name: _Text = ""
-    wrapping_message: _Text = ""
-    event_name: _Text = ""
-    event_date: _Text = ""
-
-
-class _Fee(_Shape):
-    display_name_customer: _Text = ""
-    cost_ex_tax: _AmountOrZero = ZERO
-    cost_exc_tax: _AmountOrZero = ZERO
-    """The same, as some payloads spell it."""
-    cost_inc_tax: _Amount
-    cost_tax: _AmountOrZero = ZERO
-
-
-class _Contents(_Shape):
-    """Lines and fees, put together so that an error tells which of them it is in: `products.2.quantity`."""
-
-    products: list[_Line]
-    fees: list[_Fee]
-
-
-class _Order(_Shape):
-    customer_id: _NumberOrZero = 0
-    default_currency_code: _Text
-    is_tax_inclusive_pricing: bool | None = None
-    subtotal_ex_tax: _Amount
-    subtotal_inc_tax: _Amount
-    shipping_cost_ex_tax: _Amount
-    shipping_cost_inc_tax: _Amount
-    shipping_cost_tax: _Amount
-    handling_cost_ex_tax: _Amount
-    handling_cost_inc_tax: _Amount
-    handling_cost_tax: _Amount
-    wrapping_cost_ex_tax: _Amount
-    wrapping_cost_inc_tax: _Amount
-    wrapping_cost_tax: _Amount
-    discount_amount: _AmountOrZero
-    coupon_discount: _AmountOrZero = ZERO
-    total_inc_tax: _Amount
-    total_tax: _Amount
-    store_credit_amount: _AmountOrZero = ZERO
-    gift_certificate_amount: _AmountOrZero = ZERO
-    date_shipped: _Text = ""
-    payment_method: _Text = ""
-    payment_status: _Text = ""
-    billing_address: _Address
-    customer_message: _Text = ""
-    is_email_opt_in: bool | None = None
-
-
-class _Adjustment(_Shape):
-    amount: _AmountOrZero = ZERO
-
-
-class _RefundItem(_Shape):
-    item_type: RefundKind
-    item_id: _NumberOrZero = 0
-    quantity: _NumberOrZero = 0
-    requested_amount: _Amount | None = None
-    adjustments: Annotated[list[_Adjustment], BeforeValidator(_list)] = Field(default_factory=list)
-    reason: _Text = ""
-
-
-class _RefundPayment(_Shape):
-    provider_id: _Text = ""
-    amount: Annotated[_Amount, Field(ge=0)]
-    is_declined: bool | None = None
-
-
-class _RefundShape(_Shape):
-    created: _Time
-    reason: _Text = ""
-    total_amount: Annotated[_Amount, Field(ge=0)]
-    total_tax: _AmountOrZero = ZERO
-    uses_merchant_override_values: bool | None = None
-    items: Annotated[list[_RefundItem], BeforeValidator(_list)] = Field(default_factory=list)
-    payments: Annotated[list[_RefundPayment], BeforeValidator(_list)] = Field(default_factory=list)
-
-
-class _Offline(_Shape):
-    display_name: _Text = ""
-
-
-class _Custom(_Shape):
-    payment_method: _Text = ""
-
-
-class _TransactionShape(_Shape):
-    id: _Id
-    event: _Text
-    method: _Text = ""
-    amount: _AmountOrZero = ZERO
-    currency: _Text = ""
-    status: _Text
-    test: bool | None = None
-    gateway: _Text = ""
-    gateway_transaction_id: _Text = ""
-    reference_transaction_id: _NumberOrZero = 0
-    offline: Annotated[_Offline, BeforeValidator(_object)] = _Offline()
-    custom: Annotated[_Custom, BeforeValidator(_object)] = _Custom()
-
-
-class _Transactions(_Shape):
-    """A list of them, so that an error tells which one it is in: `transactions.2.amount`."""
-
-    transactions: list[_TransactionShape]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,18 +72,15 @@ class Head:
 def order_id_of(raw: Mapping[str, Any]) -> int:
     """The order's id as far as it can be read, by the rule for a whole head, else 0."""
     try:
-        return _ORDER_ID.validate_python(raw.get("id"))
+        return ID.validate_python(raw.get("id"))
     except ValidationError:
         return 0
-
-
-_ORDER_ID = TypeAdapter(_Id)
 
 
 def decode_head(raw: Json) -> Head | Rejected:
     """Decode what every order has, however incomplete: an Incomplete order need not be readable beyond this."""
     try:
-        head = _Head.model_validate(raw)
+        head = HeadShape.model_validate(raw)
     except ValidationError as error:
         return _rejected(order_id_of(raw), error)
     if head.status_id not in _STATUSES:
@@ -358,8 +101,8 @@ def decode_head(raw: Json) -> Head | Rejected:
 def decode_order(raw: Json, head: Head) -> Order | Rejected:
     """Decode a whole order whose lines are embedded in its consignments or stand under `products`."""
     try:
-        shape = _Order.model_validate(raw)
-        contents = _Contents.model_validate({"products": raw_lines(raw), "fees": _embedded_fees(raw)})
+        shape = OrderShape.model_validate(raw)
+        contents = ContentsShape.model_validate({"products": raw_lines(raw), "fees": _embedded_fees(raw)})
         destinations = tuple(_destinations(raw))
     except ValidationError as error:
         return _rejected(order_id_of(raw), error)
@@ -404,7 +147,7 @@ def decode_refund(raw: Json) -> Refund | Rejected:
     """Decode a refund whose two ids can be read."""
     refund_id, order_id = refund_ids_of(raw)
     try:
-        shape = _RefundShape.model_validate(raw)
+        shape = RefundShape.model_validate(raw)
     except ValidationError as error:
         return _rejected(order_id, error, within=f"refunds.{refund_id}.")
     return Refund(
@@ -423,7 +166,7 @@ def decode_refund(raw: Json) -> Refund | Rejected:
     )
 
 
-def _refund_item(shape: _RefundItem) -> RefundItem:
+def _refund_item(shape: RefundItemShape) -> RefundItem:
     is_product = shape.item_type is RefundKind.PRODUCT
     return RefundItem(
         kind=shape.item_type,
@@ -438,13 +181,13 @@ def _refund_item(shape: _RefundItem) -> RefundItem:
 def decode_transactions(raws: Iterable[Json], order_id: int) -> tuple[Transaction, ...] | Rejected:
     """Decode all transactions of an order: with one of them unreadable, nobody can say what was paid."""
     try:
-        shape = _Transactions.model_validate({"transactions": list(raws)})
+        shape = TransactionsShape.model_validate({"transactions": list(raws)})
     except ValidationError as error:
         return _rejected(order_id, error)
     return tuple(map(_transaction, shape.transactions))
 
 
-def _transaction(shape: _TransactionShape) -> Transaction:
+def _transaction(shape: TransactionShape) -> Transaction:
     return Transaction(
         id=shape.id,
         event=shape.event.strip().lower(),
@@ -483,12 +226,12 @@ def _cost(ex_tax: Decimal, inc_tax: Decimal, tax: Decimal) -> Cost:
     return Cost(ex_tax=ex_tax, inc_tax=inc_tax, tax=tax)
 
 
-def _fee(shape: _Fee) -> Fee:
+def _fee(shape: FeeShape) -> Fee:
     ex_tax = shape.cost_ex_tax or shape.cost_exc_tax
     return Fee(name=shape.display_name_customer, cost=_cost(ex_tax, shape.cost_inc_tax, shape.cost_tax))
 
 
-def _line(shape: _Line) -> OrderLine:
+def _line(shape: LineShape) -> OrderLine:
     return OrderLine(
         id=shape.id,
         product_id=shape.product_id,
@@ -511,7 +254,7 @@ def _line(shape: _Line) -> OrderLine:
     )
 
 
-def _delivery(shape: _Line) -> Delivery:
+def _delivery(shape: LineShape) -> Delivery:
     if shape.type is not LineKind.PHYSICAL:
         return Delivery.NONE
     if shape.order_pickup_method_id:
@@ -519,7 +262,7 @@ def _delivery(shape: _Line) -> Delivery:
     return Delivery.SHIPPED if shape.order_address_id else Delivery.NONE
 
 
-def _address(shape: _Address) -> Address:
+def _address(shape: AddressShape) -> Address:
     return Address(
         first_name=shape.first_name,
         last_name=shape.last_name,
@@ -541,14 +284,14 @@ def _destinations(raw: Json) -> list[Destination]:
     found: list[Destination] = []
     for group, consignment in consignments(raw):
         if group == "shipping":
-            shipping = _Shipping.model_validate(consignment)
+            shipping = ShippingShape.model_validate(consignment)
             found.append(Destination(address=_address(shipping), shipping_method=shipping.shipping_method))
         elif group == "pickups":
-            found.append(_pickup(_Pickup.model_validate(consignment)))
+            found.append(_pickup(PickupShape.model_validate(consignment)))
     return found
 
 
-def _pickup(shape: _Pickup) -> Destination:
+def _pickup(shape: PickupShape) -> Destination:
     location = shape.location
     address = Address(
         street_1=location.address_line_1,

@@ -860,7 +860,7 @@ def test_21_an_hour_that_comes_twice() -> None:
     first, second = (parse_time(f"Sun, 01 Nov 2026 01:30:00 {zone}") for zone in ("-0400", "-0500"))
 
     assert first == datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
-    assert (first, second) == (first, datetime(2026, 11, 1, 6, 30, tzinfo=UTC))
+    assert second == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
 
 
 def test_21_a_time_without_a_zone() -> None:

@@ -1,6 +1,7 @@
 """BigCommerce as a source: no order missed however the list moves, and no answer taken for "nothing changed"."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -667,6 +668,14 @@ class TestRefunds:
         server.says(Answer(status=204))
 
         assert list(source.refunds_since(NOON)) == []
+
+    def test_a_value_that_is_no_json_costs_no_other_refund(self, server: Loopback, source: BigCommerce) -> None:
+        answer = self.answer(self.refund(1) | {"total_amount": "?"}, self.refund(2))
+        server.says(replace(answer, body=answer.body.replace(b'"?"', b"NaN")))
+
+        [page] = source.refunds_since(NOON)
+
+        assert [(row["id"], row["total_amount"]) for row in page] == [(1, "NaN"), (2, 1)]
 
     def test_a_page_that_comes_again_is_the_last(self, server: Loopback, source: BigCommerce) -> None:
         full = self.answer(*(self.refund(number) for number in range(1, 251)))
