@@ -3,7 +3,7 @@
 Owns the set-up of the standard `logging` package, and the promise that no record contains a secret, nor, above debug
 level, anybody's e-mail address. Every module logs by `logging.getLogger(__name__)` and names the order in
 `extra={"order": id}`; around code that knows nothing of orders, such as the transport, `about_order` names it. Results
-go to standard output and are none of this module's business.
+go to standard output and do not come through here.
 """
 
 import json
@@ -99,15 +99,15 @@ def _message(record: logging.LogRecord) -> str:
 _order: ContextVar[int] = ContextVar("order", default=0)
 
 
-def _belongs(record: logging.LogRecord) -> bool:
+def _add_order(record: logging.LogRecord) -> bool:
     """Add the order that a record is about, unless it names one itself."""
     if getattr(record, "order", None) is None and (order := _order.get()):
         record.order = order
     return True
 
 
-def _is_nobodys(record: logging.LogRecord) -> bool:
-    """Mask e-mail addresses in a record above debug level; it has been through the redactor."""
+def _mask_people(record: logging.LogRecord) -> bool:
+    """Mask e-mail addresses in a record above debug level, which has been through the redactor by then."""
     if record.levelno > logging.DEBUG:
         record.msg = masked(str(record.msg), MASK)
         for name in ("exc_text", "stack_info", *_extras(record)):
@@ -162,6 +162,15 @@ class _Journal(logging.Formatter):
         return "\n".join(f"<{priority}>{line}" for line in (run + _text(record)).split("\n"))
 
 
+def as_json(value: object, *, indent: int | None = None) -> str:
+    """JSON as people can read it, and without what JSON lets through and a terminal takes for orders."""
+    text = json.dumps(value, indent=indent, default=str, ensure_ascii=False)
+    return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_BEYOND_JSON = re.compile(r"[\x7f-\x9f]")
+
+
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -174,7 +183,7 @@ class _Json(logging.Formatter):
         if record.exc_text:
             line["exception"] = record.exc_text
         extras = {name: getattr(record, name) for name in _extras(record) if name not in line}
-        return json.dumps(line | extras, ensure_ascii=False)
+        return as_json(line | extras)
 
 
 _FORMATTERS: Mapping[LogFormat, Callable[[], logging.Formatter]] = {
@@ -231,7 +240,7 @@ def configure(
 
 def _guard(handler: logging.Handler) -> None:
     """Have a handler mask, in every record, what must not be seen."""
-    for each in (_belongs, _redactor, _is_nobodys):
+    for each in (_add_order, _redactor, _mask_people):
         handler.addFilter(each)
 
 

@@ -206,8 +206,9 @@ class CheckpointFile:
         return to.stat().st_size
 
     def old_copies(self) -> tuple[Path, ...]:
-        """The copies that upgrades kept of the file as it was before."""
-        return tuple(sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.schema*.bak")))
+        """The copies that upgrades kept of the file as it was before, and what one left that was killed over it."""
+        kept = f"{glob.escape(self.path.name)}.schema*.bak"
+        return tuple(sorted(one for name in (kept, f".{kept}.*.new") for one in self.path.parent.glob(name)))
 
     def verify(self) -> None:
         """Read every page of the file and raise CheckpointError if any is damaged; takes seconds on a large file."""
@@ -295,7 +296,7 @@ def _check_place(path: Path, *, create: bool) -> None:
         if not create:
             raise CheckpointError(
                 f"There is no checkpoint at {path}",
-                hint="Correct [checkpoint] path in the settings; the first run creates the file.",
+                hint="The first run makes it: bcpoll run-once. If there was one, correct [checkpoint] path.",
             )
         return
     if not path.is_file():

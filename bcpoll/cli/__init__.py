@@ -1,7 +1,31 @@
 """The command line: options, exit codes, and the one place where errors become words.
 
-Owns click. Each command imports what it needs when it runs, so that `--help` stays quick; what is wired to what is in
-`wiring`, what things look like in `render`.
+Owns click. Each command imports what it needs when it runs, so that `--help` stays quick. Most commands have a module
+of their own (`alerts`, `backfill`, `check`, `init`, `login`, `rebuild`, `reconcile`, `review`, `show`, `status` and
+`stock`). The others share one:
+
+sync        run-once and run
+keeping     prune, backup and forget
+playground  demo and sandbox
+manual      completion and man
+
+What some commands are made of:
+
+dry_run     what a dry run shows
+telling     what is reported around each pass
+progress    how far a long command has got
+asking      how `init` asks, with its `questions`
+listener    where the browser comes back to after a login
+demo        what the demo runs and shows, with its `rules`
+
+What all work with:
+
+wiring      settings, checkpoint, both sides and the clock, joined
+options     what every command is handed
+signals     SIGTERM and Ctrl-C
+when        days and moments as they are typed
+words       plain sentences
+render      tables and signs
 """
 
 import io
@@ -55,7 +79,7 @@ _WORK_IS_DONE = "Free some space. The work itself is done: only what was to be s
     "--config",
     # What cannot be read is for the settings to say, in their words and with their exit code.
     type=click.Path(path_type=Path, readable=False),
-    help="The settings file; else $BCPOLL_CONFIG, ./config.toml.",
+    help="The settings file; else $BCPOLL_CONFIG, ./config.toml or /etc/bcpoll/config.toml.",
 )
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for every request.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout instead of text.")
@@ -183,5 +207,5 @@ for _command in (
     *playground.COMMANDS,
 ):
     cli.add_command(allow_json(_command))
-for _command in manual.COMMANDS:
+for _command in (*manual.COMMANDS, playground.sandbox):
     cli.add_command(_command)

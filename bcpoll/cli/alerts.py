@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
     from bcpoll.config import Settings
@@ -17,15 +18,15 @@ _NOT_SENT = 69
 
 @click.group(epilog="Example: bcpoll alerts list")
 def alerts() -> None:
-    """See what you are being told, and whether a message would come."""
+    """List the current alerts, or send a test message."""
 
 
-@alerts.command("list", epilog="Example: bcpoll alerts list", short_help="List what you are being told at present.")
+@alerts.command("list", epilog="Example: bcpoll alerts list", short_help="List the current alerts.")
 @pass_options
 def list_matters(options: Options) -> None:
-    """List what was told and is not over yet: since when, when last, by which way, and what to do about it.
+    """List the alerts that are not over yet: since when, when and how they were last sent, and what to do.
 
-    Each matter is told once, then once a day for as long as it goes on, and once more when it is over. Reads the
+    Each is sent when it begins, then once a day for as long as it lasts, and once more when it is over. Reads the
     checkpoint alone: it needs no network, and knows what the last pass found.
     """
     from bcpoll.cli import wiring
@@ -41,10 +42,12 @@ def list_matters(options: Options) -> None:
         _show(matters, ways)
 
 
-@alerts.command("test", epilog="Example: bcpoll alerts test", short_help="Send a message to everybody who is told.")
+@alerts.command(
+    "test", epilog="Example: bcpoll alerts test", short_help="Send a test message to everybody who gets alerts."
+)
 @pass_options
 def try_out(options: Options) -> int:
-    """Send a message over the web hook, by e-mail and to the check, as far as [alerts] names them.
+    """Send a test message by web hook and e-mail and to the check, whichever of them [alerts] names.
 
     Ends with 69 where one of them does not get through. Needs neither BigCommerce nor the POS.
     """
@@ -55,7 +58,7 @@ def try_out(options: Options) -> int:
         print_json({"alerts": [{"by": name, "sent": not wrong, "error": wrong} for name, wrong in outcomes.items()]})
     else:
         for name, wrong in outcomes.items():
-            click.echo(f"{name}: {f'not sent: {wrong}' if wrong else 'sent; see whether it has come'}")
+            say(f"{name}: {f'not sent: {wrong}' if wrong else 'sent; see whether it has come'}")
     return _NOT_SENT if any(outcomes.values()) else 0
 
 
@@ -84,7 +87,7 @@ def _show(matters: "Sequence[Listed]", ways: list[str]) -> None:
     from bcpoll.core.alerts import remedy
 
     if not matters:
-        click.echo(f"Nothing is the matter. You would be told by: {', '.join(ways)}.")
+        say(f"No alerts. New ones would be sent by: {', '.join(ways)}.")
         return
     rows = [
         (
@@ -96,8 +99,8 @@ def _show(matters: "Sequence[Listed]", ways: list[str]) -> None:
         )
         for one in matters
     ]
-    columns = ("matter", "since", "told last", "by", "what to do")
-    render.show_table("What you are being told", columns, rows, below="what to do")
+    columns = ("alert", "since", "last sent", "by", "what to do")
+    render.show_table("Current alerts", columns, rows, below="what to do")
 
 
 def _moment(at: datetime) -> str:

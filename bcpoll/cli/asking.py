@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
+from bcpoll.cli.words import harmless
 from bcpoll.errors import AccessRefused, BcpollError
 from bcpoll.logs import protect
 
@@ -142,9 +143,9 @@ class Talk:
 
         need_somebody(question.flag)
         typed: str = click.prompt(
-            question.asks,
+            _prompt(question.asks, proposed),
             default="" if question.may_be_empty else (proposed or None),
-            show_default=bool(proposed),
+            show_default=False,
             hide_input=question.is_secret,
             value_proc=accepted,
             err=True,
@@ -159,8 +160,9 @@ class Talk:
         if text is None:
             need_somebody(question.flag)
             self.explain(question)
-            is_yes = click.confirm(question.asks, default=self.answer(question.key) == yes, err=True)
-            text = yes if is_yes else no
+            is_default = self.answer(question.key) == yes
+            asked = _prompt(question.asks, "Y/n" if is_default else "y/N")
+            text = yes if click.confirm(asked, default=is_default, show_default=False, err=True) else no
         self.answers[question.key] = text
 
     def ask_again_about(self, error: BcpollError, *questions: Question) -> None:
@@ -193,17 +195,31 @@ class Talk:
 
 def say(text: str) -> None:
     """Tell the person something; line breaks at its ends are kept."""
+    text = harmless(text)
     inner = text.strip("\n")
     click.echo(text.replace(inner, _folded(inner)), err=True)
 
 
 def say_row(label: str, text: str) -> None:
     """Tell something beside its label; where the terminal is too narrow for it, folded under its own beginning."""
-    width = shutil.get_terminal_size().columns
-    if len(label) + len(text) > width > 2 * len(label):
+    label, text, width = harmless(label), harmless(text), shutil.get_terminal_size().columns
+    if len(label) + len(text) <= width:
+        click.echo(f"{label}{text}", err=True)
+    elif width > 2 * len(label):
         click.echo(click.wrap_text(text, width, initial_indent=label, subsequent_indent=" " * len(label)), err=True)
     else:
-        click.echo(f"{label}{text}", err=True)
+        click.echo(label.rstrip(), err=True)
+        click.echo(click.wrap_text(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT), err=True)
+
+
+_INDENT = " " * 6
+
+
+def _prompt(asks: str, proposed: str) -> str:
+    """A question with its proposal, folded between words where the terminal is narrow."""
+    text = harmless(f"{asks} [{proposed}]" if proposed else asks)
+    width = shutil.get_terminal_size().columns - len(": ")
+    return click.wrap_text(text, width) if len(text) > width else text
 
 
 def _folded(text: str) -> str:

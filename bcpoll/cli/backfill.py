@@ -2,15 +2,15 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.progress import counting, duration, limit_of, no_progress, progress, seconds_for
+from bcpoll.cli.signals import stopping_at_once, stopping_on_signals
 from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
 from bcpoll.cli.words import say
 
@@ -27,21 +27,13 @@ bcpoll backfill brings the orders from before the first run into the POS. Nothin
 
   bcpoll backfill --all-orders --dry-run        what all of them would do; writes nothing
   bcpoll backfill --since 2026-01-01            those of this year, after a look at them and a yes
-  bcpoll backfill --all-orders --limit 20       the first twenty, for a try
+  bcpoll backfill --all-orders --limit 20       the first twenty, to look at them in the POS
   bcpoll backfill --undo                        void again what was brought over
 
-Today's stock stays as it is unless you say --move-stock. The passes of bcpoll run may go on meanwhile."""
+Today's stock stays as it is unless you say --move-stock. Passes may run meanwhile."""
 
-_GO_ON = "What is done is done. To go on where it was, give the same command again."
+_GO_ON = "What is done stays done. To continue from there, give the same command again."
 _NOTHING_DONE = "Nothing was done."
-
-
-# Where it is kept that nobody wants to know how far it has got.
-_QUIET = f"{__name__}.quiet"
-
-
-def _hush(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001
-    context.meta[_QUIET] = is_asked
 
 
 @click.command(
@@ -51,12 +43,17 @@ def _hush(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  
 @click.option("--all-orders", is_flag=True, help="Bring over all of them.")
 @click.option("--since", callback=bound, metavar="WHEN", help="Only orders placed from this day or moment on.")
 @click.option("--until", callback=bound, metavar="WHEN", help="Only up to the end of this day, or up to this moment.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many orders; the next go goes on.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At most this many orders; the same command again continues.",
+)
 @click.option("--move-stock", is_flag=True, help="Let sales of the past take their goods out of today's stock.")
 @click.option("--undo", is_flag=True, help="Void again what was brought over.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written and what that would do; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, for scripts.")
-@click.option("--no-progress", is_flag=True, expose_value=False, callback=_hush, help="Do not tell how far it has got.")
+@no_progress
 @pass_options
 def backfill(
     options: Options,
@@ -72,9 +69,9 @@ def backfill(
 ) -> int:
     """Bring over the orders from before the first run, with their own dates and without moving today's stock.
 
-    It counts them first, shows what will happen and asks. Stopped at any point it goes on where it was; a second time
-    it writes nothing. It takes turns with a running bcpoll run, and leaves it a part of the POS's rate limit ([sync]
-    reserve). Days are days of the POS account's time zone.
+    It counts them first, shows what will happen and asks. Stopped at any point, the same command continues where it
+    was; nothing is written a second time. It takes turns with the passes that run beside it, and leaves them a part of
+    the POS's rate limit ([sync] reserve). Days are days of the POS account's time zone.
 
     Exit codes: 0 done, 3 done but orders were set aside, 75 stopped early and safe to run again, 69 the other side
     could not be reached, 77 a token or right was refused.
@@ -83,7 +80,9 @@ def backfill(
 
     has_window = all_orders or since is not None or until is not None
     if not has_window and not undo:
-        click.echo(_EXPLAINED)
+        if options.as_json:
+            raise click.UsageError("Say which orders: --all-orders, or --since and --until, or --undo.")
+        say(_EXPLAINED)
         return 0
     if undo and (has_window or move_stock):
         raise click.UsageError("--undo takes back all that was brought over: leave the window and --move-stock out.")
@@ -91,7 +90,7 @@ def backfill(
         raise click.UsageError("--json cannot ask: say --yes or --dry-run with it.")
     settings = wiring.settings_of(options.config, options.environ)
     with (
-        wiring.stopping_on_signals() as stop,
+        stopping_on_signals() as stop,
         wiring.taking_turns(settings, command="backfill", stop=stop, create=not dry_run) as relay,
     ):
         if undo:
@@ -150,7 +149,7 @@ def _brought_over(options: Options, relay: "Relay", selection: "Selection", orde
 
     report = BackfillReport(counts=Counter(), total=orders)
     try:
-        with _progress(relay, "Bringing over", orders) as count:
+        with progress(relay, "Bringing over", orders) as count:
 
             def tell(so_far: BackfillReport) -> None:
                 nonlocal report
@@ -166,7 +165,7 @@ def _brought_over(options: Options, relay: "Relay", selection: "Selection", orde
     else:
         say(_summary(report, relay))
         if not report.is_complete:
-            say("The limit is reached. To go on behind it, give the same command again.")
+            say("The limit is reached. To continue from there, give the same command again.")
     return _SET_ASIDE if report.set_aside else 0
 
 
@@ -175,7 +174,7 @@ def _surveyed(relay: "Relay", selection: "Selection", orders: int) -> "Survey":
     from bcpoll.errors import RetryLater
 
     try:
-        with _counting("Looking through the orders", orders) as tell:
+        with counting("Looking through the orders", orders) as tell:
             return survey_orders(relay.turn, selection, tell)
     except RetryLater:
         click.echo(_NOTHING_DONE, err=True)
@@ -183,11 +182,10 @@ def _surveyed(relay: "Relay", selection: "Selection", orders: int) -> "Survey":
 
 
 def _confirm(question: str, relay: "Relay") -> None:
-    from bcpoll.cli import wiring
     from bcpoll.errors import RetryLater
 
     try:
-        with wiring.stopping_at_once(relay.stop) as await_line:
+        with stopping_at_once(relay.stop) as await_line:
             said_yes = _says_yes(question, await_line)
     except click.Abort as error:
         raise click.UsageError("Nothing was done, for there is nobody to ask. For scripts: --yes.") from error
@@ -216,8 +214,8 @@ _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 def _tell_stopped(options: Options, error: "RetryLater", done: dict[str, Any]) -> int:
     """Say what stopped it and how to go on, with --json beside what was done; the exit code."""
-    click.echo(f"bcpoll: {error.message}", err=True)
-    click.echo(f"{_remedy(error)}{_GO_ON}", err=True)
+    say(f"bcpoll: {error.message}", err=True)
+    say(f"{_remedy(error)}{_GO_ON}", err=True)
     if options.as_json:
         print_json(done | {"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
     return error.exit_code
@@ -238,13 +236,13 @@ def _show_forecast(expected: "Forecast", selection: "Selection") -> None:
     from bcpoll.cli import render
     from bcpoll.core.status import OrderStatus
 
-    window = f"before {min(selection.until or expected.start, expected.start):%Y-%m-%d %H:%M} UTC"
-    since = f" from {selection.since:%Y-%m-%d %H:%M} UTC on" if selection.since else ""
+    until = f"{min(selection.until or expected.start, expected.start):%Y-%m-%d %H:%M} UTC"
+    window = f"from {selection.since:%Y-%m-%d %H:%M} to {until}" if selection.since else f"before {until}"
     titles = {int(status): status.title for status in OrderStatus}
     counted = ((status, count) for status, count in expected.by_status.items() if count)
     rows = [(titles.get(status, f"status {status}"), f"{count:,}") for status, count in counted]
     rows.append(("all", f"{expected.orders:,}"))
-    render.show_table(f"Orders{since} {window}, by BigCommerce's count", ("status", "orders"), rows, right=("orders",))
+    render.show_table(f"Orders {window}, by BigCommerce's count", ("status", "orders"), rows, right=("orders",))
     click.echo()
     limit, orders = limit_of(expected.registers), min(expected.orders, selection.limit or expected.orders)
     if orders:
@@ -283,7 +281,7 @@ def _show_survey(survey: "Survey", selection: "Selection") -> None:
 
 def _besides(survey: "Survey", selection: "Selection") -> Iterator[tuple[str, str]]:
     yield "dealt with before", f"{survey.known:,} orders"
-    yield "not to import", f"{survey.not_imported:,} orders"
+    yield "nothing to write", f"{survey.not_imported:,} orders"
     yield "cancelled", f"{survey.voided:,} voided sales"
     yield "refunds", f"{survey.refunds:,} of orders that say so"
     yield "new products", f"{len(survey.new_codes):,}"
@@ -327,155 +325,6 @@ def _summary(report: "BackfillReport", relay: "Relay") -> str:
     )
 
 
-# --- how long --------------------------------------------------------------------------------------------------------
-
-# Requests to the POS for each order, in a history in which customers come again: the sale, and its share of the rest.
-_REQUESTS_EACH = 1.05
-
-_WINDOW = 300
-
-
-def limit_of(registers: int) -> int:
-    """How many requests the POS takes within five minutes."""
-    return 300 * registers + 50
-
-
-def seconds_for(orders: int, registers: int) -> int:
-    """How long so many orders take at the POS's limit."""
-    return round(orders * _REQUESTS_EACH / limit_of(registers) * _WINDOW)
-
-
-def duration(seconds: float) -> str:
-    """A length of time, as exactly as anybody wants to know."""
-    minutes, hours = max(round(seconds / 60), 1), round(seconds / 3600)
-    if minutes < 100:
-        return "a minute" if minutes == 1 else f"{minutes} minutes"
-    return f"{hours} hours" if hours < 48 else f"{round(hours / 24)} days"
-
-
-# --- progress --------------------------------------------------------------------------------------------------------
-
-# How often a line is printed where there is no terminal, and how often the bar is drawn where there is one.
-_EVERY = 30.0
-_A_SECOND = 4
-
-# So much of the limit is all of it.
-_FULL = 0.97
-
-# Of fewer orders, how long they took says little about the rest.
-_ENOUGH = 50
-
-
-@dataclass
-class _Meter:
-    """How fast it goes and how long it takes: told in turns, and read whenever the bar is drawn."""
-
-    relay: "Relay"
-    total: int
-    done: int = 0
-    """In this go."""
-    words: str = ""
-    left: float = 0.0
-    """Seconds it still took when that was told."""
-    told_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.begun_at, self.sent_before = _monotonic(), self.relay.requests["pos"]
-
-    def said(self) -> str:
-        """What is told beside the bar."""
-        return ", ".join(filter(None, (self.words, self._rate(), self._left())))
-
-    def _rate(self) -> str:
-        budget = self.relay.pos_client.budget
-        if budget.limit is None or budget.left is None:
-            passed = max(_monotonic() - self.begun_at, 1.0)
-            return f"{(self.relay.requests['pos'] - self.sent_before) / passed * 60:,.0f} requests a minute"
-        allowed, used = (count / budget.window * 60 for count in (budget.limit, budget.limit - budget.left))
-        waits = "waiting at the POS's limit: " if used >= allowed * _FULL else ""
-        return f"{waits}{used:,.0f} of {allowed:,.0f} requests a minute"
-
-    def _left(self) -> str:
-        passed = _monotonic() - self.told_at
-        return f"{duration(max(self.left - passed, 0))} left" if self.done >= _ENOUGH else ""
-
-    def tell(self, done: int, before: int, words: str) -> None:
-        """Take in how many are done, and reckon: it goes on as so far, or as slowly as the limit makes it."""
-        self.done, self.words, self.told_at = done, words, _monotonic()
-        each, budget = (self.told_at - self.begun_at) / max(done, 1), self.relay.pos_client.budget
-        if budget.limit is not None:
-            sent = self.relay.requests["pos"] - self.sent_before
-            each = max(each, sent / max(done, 1) * budget.window / budget.limit)
-        self.left = each * max(self.total - before - done, 0)
-
-
-@contextmanager
-def _progress(relay: "Relay", title: str, total: int) -> "Iterator[Callable[[int, int, str], None]]":
-    """Tell how far it has got; called with how many are done in this go, how many before it, and with words."""
-    meter = _Meter(relay, total)
-    with _counting(title, total, meter.said) as count:
-
-        def tell(done: int, before: int, words: str) -> None:
-            meter.tell(done, before, words)
-            count(before + done)
-
-        yield tell
-
-
-@contextmanager
-def _counting(title: str, total: int, said: Callable[[], str] = lambda: "") -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, else a line now and then, on stderr; called with how many are done."""
-    if click.get_current_context().meta.get(_QUIET):
-        yield lambda _done: None
-        return
-    if sys.stderr.isatty():
-        with _bar(title, total, said) as tell:
-            yield tell
-        return
-    last = _monotonic()
-
-    def tell_in_lines(done: int) -> None:
-        nonlocal last
-        if _monotonic() - last >= _EVERY:
-            last, beside = _monotonic(), said()
-            click.echo(f"{title}: {done:,} of {total:,} orders{', ' if beside else ''}{beside}", err=True)
-
-    yield tell_in_lines
-
-
-@contextmanager
-def _bar(title: str, total: int, said: Callable[[], str]) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console, RenderableType
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.text import Text
-
-    from bcpoll.logs import written_to
-
-    class Told(Progress):
-        """The bar, and what is told beside it on a line of its own: together they are too wide for most terminals."""
-
-        def get_renderables(self) -> Iterable[RenderableType]:
-            yield from super().get_renderables()
-            if beside := said():
-                yield Text(beside)
-
-    columns = (TextColumn(title), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    # While the bar is there it stands in for sys.stderr, so that lines of the log come to stand above it.
-    with (
-        Told(*columns, console=console, transient=True, expand=True, refresh_per_second=_A_SECOND) as progress,
-        written_to(sys.stderr),
-    ):
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.update(task, completed=done)
-
-
-def _monotonic() -> float:
-    from bcpoll.budget import SYSTEM_CLOCK
-
-    return SYSTEM_CLOCK.monotonic()
-
-
 # --- undoing ---------------------------------------------------------------------------------------------------------
 
 
@@ -498,7 +347,7 @@ def _undo(options: Options, relay: "Relay", limit: int | None, *, dry_run: bool,
     if not yes:
         _confirm("Void them?", relay)
     try:
-        with _progress(relay, "Voiding", min(found.orders, limit or found.orders)) as count:
+        with progress(relay, "Voiding", min(found.orders, limit or found.orders)) as count:
 
             def tell(so_far: Undone) -> None:
                 nonlocal undone
@@ -516,11 +365,11 @@ def _show_undo(found: "ToUndo", registers: int, limit: int | None) -> None:
         return
     count = found.sales + found.refunds
     seconds = seconds_for(_REQUESTS_EACH_UNDO * count, registers)
-    which = "all of them" if limit is None or limit >= found.orders else f"those of {limit:,} orders of them"
+    which = "All of them" if limit is None or limit >= found.orders else f"Those of {limit:,} of these orders"
     say(
-        f"{found.orders:,} orders were brought over. {found.sales:,} sales and {found.refunds:,} refunds of theirs"
-        f" stand in the POS, over {found.money:,}: {which} would be voided; for all it takes about"
-        f" {duration(seconds)}. The stock stays as it is, but for what was brought over with --move-stock."
+        f"{found.orders:,} orders were brought over. Their {found.sales:,} sales and {found.refunds:,} refunds in the"
+        f" POS come to {found.money:,}. {which} would be voided; to void all takes about {duration(seconds)}. The"
+        " stock stays as it is, except for what was brought over with --move-stock."
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
     from bcpoll.config import Loaded
@@ -62,7 +63,7 @@ def show(findings: "Iterable[Finding]", *, as_json: bool) -> int:
         print_json({"findings": [_as_json(finding) for finding in found], "exit_code": code})
     else:
         click.echo()
-        click.echo(_sum(found))
+        say(_sum(found))
     return code
 
 

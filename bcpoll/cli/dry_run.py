@@ -82,7 +82,7 @@ def _show_rejected(preview: Preview) -> None:
 
 
 def _set_aside(preview: Preview) -> Sequence[Rejected]:
-    """What could not be translated, and what a plan could not say but to a person."""
+    """What could not be translated, and the notices that plans leave for a person."""
     notices = [one.plan.notice for one in preview.planned if one.plan.notice]
     return [*(rejected for rejected, _ in preview.rejected), *notices]
 
@@ -98,10 +98,10 @@ def _request_text(effect: Effect) -> Iterator[str]:
         yield f"{one.method} {one.path}{order}\n{write_json(one.body, indent=2)}"
 
 
-def print_as_json(
+def as_json(
     preview: Preview, effect: Effect, policy: Policy, payment_types: Mapping[str, str], *, bodies: bool
-) -> None:
-    """Print the same as one JSON object; amounts as text, but in bodies as they are sent."""
+) -> Json:
+    """The same as plain values; amounts as text, but in bodies as they are sent."""
     told: Json = {
         "writes": [
             {
@@ -130,7 +130,7 @@ def print_as_json(
             {"order": one.order_id or None, "method": one.method, "path": one.path, "body": one.body}
             for one in effect.requests
         ]
-    click.echo(write_json(told, indent=2))
+    return told
 
 
 def _rejected_json(rejected: Rejected, preview: Preview, policy: Policy) -> Json:

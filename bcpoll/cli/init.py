@@ -74,8 +74,8 @@ def _option(question: Question, **more: Any) -> Callable[[FC], FC]:
 @_option(FULFILLMENT, type=click.Choice(["off", "track"]), help="Whether staff fulfil web orders from the POS.")
 @_option(UNPAID, type=click.Choice(["closed", "on_account"]), help="How orders that are not paid yet are booked.")
 @click.option("--api-url", metavar="URL", help="Both sides at another address: a bcpoll sandbox.")
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing that there is a proposal for.")
-@click.option("--force", is_flag=True, help="Write over settings that are there already.")
+@click.option("-y", "--yes", is_flag=True, help="Take whatever is proposed, without asking.")
+@click.option("--force", is_flag=True, help="Overwrite settings that are there already.")
 @pass_options
 def init(
     options: Options,
@@ -92,7 +92,7 @@ def init(
     it writes a settings file that explains every key, for its owner alone, and runs `bcpoll check`. --config names the
     file, else it is ./config.toml. Until then nothing is written, and Ctrl-C leaves all as it was.
 
-    Every question can be answered by an option instead; with --yes, what is left is answered by what would be proposed.
+    Every question can be answered by an option instead; with --yes, the others take what would be proposed.
     """
     from bcpoll.config import file_to_write
 

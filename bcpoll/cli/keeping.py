@@ -1,5 +1,6 @@
 """Keeping house: `bcpoll prune`, `backup` and `forget`, over the checkpoint alone."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bcpoll.cli.options import ORDER_ID, Options, pass_options, print_json
+from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
     from bcpoll.checkpoint import Checkpoint, Traces
@@ -58,10 +60,10 @@ def prune(options: Options, age: timedelta | None) -> None:
     """Blank the payloads of what was finished long ago, and write the checkpoint anew without them.
 
     A pass blanks them too, once a day by [checkpoint] keep_payloads, but leaves the file as large as it is: its room is
-    used again. To make it smaller takes as much room again while it lasts, and no pass can run meanwhile. Ledger,
+    used again. Making it smaller needs as much free space for a moment, and no pass can run meanwhile. Ledger,
     refunds and whatever is open stay as they are; runs that wrote nothing are forgotten.
     """
-    from bcpoll.cli import wiring, words
+    from bcpoll.cli import wiring
 
     settings = wiring.settings_of(options.config, options.environ)
     with _held(settings, "prune") as checkpoint:
@@ -72,7 +74,7 @@ def prune(options: Options, age: timedelta | None) -> None:
     if options.as_json:
         print_json({"payloads": payloads, "runs": runs, "bytes_before": before, "bytes_after": after})
     else:
-        words.say(
+        say(
             f"Blanked {_counted(payloads, 'payload')} and forgot {_counted(runs, 'run')}:"
             f" {before // 1024} KiB before, {after // 1024} KiB now."
         )
@@ -106,7 +108,7 @@ def backup(options: Options, file: Path) -> None:
 # --- forget ----------------------------------------------------------------------------------------------------------
 
 
-@click.command(epilog="Example: bcpoll forget ada@example.com", short_help="Forget a person in the checkpoint.")
+@click.command(epilog="Example: bcpoll forget ada@example.com", short_help="Erase a person from the checkpoint.")
 @click.argument("email", metavar="[EMAIL]", required=False)
 @click.option(
     "--order",
@@ -119,14 +121,14 @@ def backup(options: Options, file: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_options
 def forget(options: Options, email: str | None, orders: tuple[int, ...], yes: bool) -> None:  # noqa: FBT001
-    """Forget what the checkpoint holds of the person with an e-mail address, after showing what that is.
+    """Erase what the checkpoint holds of the person with an e-mail address, after showing what that is.
 
     Names, addresses and messages are in payloads that are kept for a while, and in links to customers of the POS.
     Sales and customers in the POS stay, and so does what BigCommerce has: erase the person there first, or the next
     change to an order brings it back.
 
-    Who is known by name or telephone alone is looked for in BigCommerce, and forgotten by the numbers of the orders
-    found there. Other orders that were booked for the same customer are forgotten with them.
+    Somebody of whom you know no more than a name or a telephone number: find their orders in BigCommerce, and give the
+    numbers by --order. Other orders that were booked for the same customer go with them.
     """
     from bcpoll.cli import wiring
 
@@ -140,18 +142,33 @@ def forget(options: Options, email: str | None, orders: tuple[int, ...], yes: bo
         )
     who = " and ".join(filter(None, (email, _named(orders))))
     settings = wiring.settings_of(options.config, options.environ)
+    if not yes:
+        if options.as_json:
+            raise click.UsageError("--json cannot ask: say --yes with it.")
+        # Without the lock: whoever thinks the answer over keeps no pass waiting.
+        with wiring.open_checkpoint(settings, create=False) as checkpoint:
+            found = checkpoint.traces(email, orders)
+        if found.is_known:
+            _show(found, who)
+            if not _says_yes("Forget all of that? It cannot be brought back"):
+                click.echo("Nothing was forgotten.", err=True)
+                return
     with _held(settings, "forget") as checkpoint:
         found = checkpoint.traces(email, orders)
-        if found.is_known and not yes:
-            if options.as_json:
-                raise click.UsageError("--json goes with --yes: there is nobody to ask.")
-            _show(found, who)
-            click.confirm("Forget all of that? It cannot be brought back", abort=True)
         if found.is_known:
             found = checkpoint.forget_person(email, orders)
             checkpoint.vacuum()
         copies = checkpoint.old_copies()
     _tell(options, found, who, copies)
+
+
+def _says_yes(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        raise click.UsageError("Nothing was forgotten, for there is nobody to ask. For scripts: --yes.") from error
 
 
 def _named(orders: tuple[int, ...]) -> str:
@@ -197,16 +214,16 @@ def _tell(options: Options, found: "Traces", who: str, copies: tuple[Path, ...])
         )
         return
     if not found.is_known:
-        click.echo(f"The checkpoint holds nothing of {who}.")
+        say(f"The checkpoint holds nothing of {who}.")
         return
-    click.echo(f"Forgotten: {who}, in {_counted(len(found.orders), 'order')}.")
+    say(f"Forgotten: {who}, in {_counted(len(found.orders), 'order')}.")
     if found.waiting:
         are = "is" if found.waiting == 1 else "are"
         what = _counted(found.waiting, "write or refund", "writes or refunds")
-        click.echo(f"{what} {are} under way: run bcpoll run-once, then this again.")
-    click.echo(_STAYS)
+        say(f"{what} {are} under way: run bcpoll run-once, then this again.")
+    say(_STAYS)
     for copy in copies:
-        click.echo(f"A copy from before an upgrade still holds it; delete it once you need it no more: {copy}")
+        say(f"A copy from before an upgrade still holds it; delete it once you need it no more: {copy}")
 
 
 def _counted(count: int, one: str, several: str = "") -> str:

@@ -38,7 +38,7 @@ class Listener(Generic[T]):
         self._found: queue.Queue[T | BcpollError] = queue.Queue()
 
     def wait(self, seconds: float) -> T:
-        """What came; RetryLater after so many seconds, or the error that `read` raised."""
+        """What came; RetryLater after this many seconds, or the error that `read` raised."""
         try:
             found = self._found.get(timeout=seconds)
         except queue.Empty:

@@ -1,4 +1,4 @@
-"""`bcpoll login`: connect the POS by OAuth, where personal tokens are not to be had."""
+"""`bcpoll login`: connect the POS by OAuth, where there are no personal tokens."""
 
 import secrets
 import sys
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
     from bcpoll.adapters.oauth import Permit
@@ -95,7 +96,7 @@ def _caught(redirect_url: str, url: str, read: "Callable[[str], Permit]", browse
 
     with listening(redirect_url, read) as listener:
         click.echo(f"Log in to the POS as an administrator, in the browser that opens now, or at:\n\n{url}\n", err=True)
-        click.echo(f"Waiting for the browser to come back to {redirect_url}; Ctrl-C ends it.", err=True)
+        say(f"Waiting for the browser to come back to {redirect_url}; Ctrl-C ends it.", err=True)
         # Some browsers keep whoever starts them until they are closed.
         threading.Thread(target=browser.open, args=(url,), daemon=True).start()
         return listener.wait(_PATIENCE)
@@ -115,7 +116,7 @@ def _pasted(redirect_url: str, url: str, read: "Callable[[str], Permit]") -> "Pe
             raise click.UsageError(f"That is not the address that this login ended on: {error}.") from error
 
     click.echo(f"Open this address in a browser and log in to the POS as an administrator:\n\n{url}\n", err=True)
-    click.echo(f"It ends on an address that begins with {redirect_url}, maybe with an error: copy it whole.", err=True)
+    say(f"It ends on an address that begins with {redirect_url}, perhaps showing an error: copy it whole.", err=True)
     try:
         permit: Permit = click.prompt("The address it ended on", value_proc=accepted, err=True)
     except click.Abort:
@@ -131,8 +132,8 @@ def _tell(options: Options, desk: "SignIn", pair: "TokenPair", name: str, lackin
         body = {"retailer": name, "domain_prefix": pair.domain_prefix, "token_file": path, "scopes_missing": lacking}
         print_json(body | {"expires_at": pair.expires_at})
     else:
-        click.echo(f"Connected to {name} ({pair.domain_prefix}). The tokens are in {path}.")
+        say(f"Connected to {name} ({pair.domain_prefix}). The tokens are in {path}.")
     if lacking:
-        click.echo(f"The POS did not grant: {', '.join(lacking)}. Give your application these scopes.", err=True)
+        say(f"The POS did not grant: {', '.join(lacking)}. Give your application these scopes.", err=True)
     if settings.pos.access_token is not None:
-        click.echo("Now take [pos] access_token out of the settings: as long as it is there, it is used.", err=True)
+        say("Now take [pos] access_token out of the settings: as long as it is there, it is used.", err=True)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from bcpoll.cli.words import harmless
+from bcpoll.logs import as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def _as_json(context: click.Context, _: click.Parameter, is_asked: bool) -> None
 
 
 def id_of(what: str, remedy: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """A callback that reads one number or several; what is none is refused with where to find it."""
+    """A callback that reads one number or several; what is not a number is refused, with where to find one."""
 
     def one(text: str) -> int:
         if not _NUMBER.fullmatch(text):
@@ -71,11 +73,11 @@ def is_in_our_time(day: date) -> bool:
 
 def print_json(value: Mapping[str, Any], *, one_line: bool = False) -> None:
     """Print one JSON object on stdout; on one line where more of them follow."""
-    click.echo(json.dumps(value, indent=None if one_line else 2, default=str, ensure_ascii=False))
+    click.echo(as_json(value, indent=None if one_line else 2))
 
 
 def csv_line(cells: Iterable[object]) -> str:
     """A line of CSV, with its end."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    return harmless(line.getvalue())

@@ -1,17 +1,16 @@
 """`bcpoll demo` and `bcpoll sandbox`: a store and a POS on this machine, to look at and to try things on."""
 
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from bcpoll.cli.options import Options, pass_options
+from bcpoll.cli.signals import stopping_on_signals
+from bcpoll.cli.words import say
 from bcpoll.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -47,12 +46,13 @@ def demo(options: Options, orders: Path | None, keep: Path | None) -> int:
         _write(config, settings_text(stack.enter_context(_served(world)), world), "--keep")
         show(world, config, remarks, as_json=options.as_json)
         if keep:
-            click.echo(f"Kept in {keep}. Look around with: bcpoll --config {config} status", err=True)
+            say(f"Kept in {keep}. Look around with: bcpoll --config {config} status", err=True)
     return 0
 
 
 @click.command(
-    epilog="Example: bcpoll sandbox --port 8080", short_help="Keep the same store and POS running, to try things on."
+    epilog="Example: bcpoll sandbox --port 8080",
+    short_help="Keep the store and POS of the demo running, to try things on.",
 )
 @_ORDERS
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any free port.")
@@ -65,21 +65,21 @@ def sandbox(orders: Path | None, port: int, write_config: Path | None, oauth: bo
     world, remarks = _world(orders)
     for notice in remarks.notices:
         click.echo(notice, err=True)
-    with _signal() as ended, _served(world, port) as url:
+    with stopping_on_signals(quietly=True) as ended, _served(world, port) as url:
         text = settings_text(url, world, oauth=oauth)
         if write_config:
             _write(write_config, text, "--write-config")
             first = "login" if oauth else "run-once"
-            click.echo(f"Settings are in {write_config}. Try: bcpoll --config {write_config} {first}", err=True)
+            say(f"Settings are in {write_config}. Try: bcpoll --config {write_config} {first}", err=True)
         else:
             click.echo(text)
-        click.echo(f"The same settings by being asked for them: bcpoll init --api-url {url}", err=True)
-        click.echo(f"Store and POS are at {url}; Ctrl-C ends them.", err=True)
+        say(f"The same settings by being asked for them: bcpoll init --api-url {url}", err=True)
+        say(f"Store and POS are at {url}; Ctrl-C ends them.", err=True)
         ended.wait()
     return 0
 
 
-COMMANDS = (demo, sandbox)
+COMMANDS = (demo,)
 
 
 def settings_text(url: str, world: "World", *, oauth: bool = False) -> str:
@@ -172,19 +172,3 @@ def _write(path: Path, text: str, option: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint=option) from error
-
-
-@contextmanager
-def _signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set."""
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

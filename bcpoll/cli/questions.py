@@ -63,8 +63,8 @@ REGISTER = Question(
     flag="--register",
     asks="Register",
     where=(
-        "The register that web sales are booked on; its outlet is where their stock is taken from. Best one of its own,"
-        " which nobody closes."
+        "The register that web sales are booked on; its outlet is where their stock is taken from. Best give"
+        " them one of their own, which nobody closes."
     ),
 )
 USER = Question(
@@ -74,7 +74,7 @@ DEFAULT_PAYMENT = Question(
     key=("payments", "default"),
     flag="--default-payment",
     asks="Payment type for web orders",
-    where="The payment type of the POS for orders that no other line names.",
+    where="The payment type of the POS for orders whose way of paying is not named below.",
 )
 GIFT_CERTIFICATE = Question(
     key=("payments", "gift_certificate"),
@@ -103,7 +103,7 @@ FULFILLMENT = Question(
 UNPAID = Question(
     key=("sync", "unpaid"),
     flag="--unpaid",
-    asks="Put orders that are not paid yet on the customer's account until they are?",
+    asks="Put unpaid orders on the customer's account until they are paid?",
     where=(
         "Orders that are not paid yet, as by bank transfer, are booked as sales without a payment, the way Lightspeed's"
         " own link does it. On the customer's account, what is owing can be seen."

@@ -7,6 +7,7 @@ import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
 from bcpoll.cli.when import past_moment
+from bcpoll.cli.words import say
 
 
 @click.command(
@@ -43,14 +44,14 @@ def rebuild(options: Options, start: datetime | None) -> int:
         print_json(told | {"start": rebuilt.start})
         return 0
     if rebuilt.start is None:
-        click.echo("The POS holds no sale that bcpoll wrote: the next run is a first run.")
+        say("The POS holds no sale that bcpoll wrote: the next run is a first run.")
         return 0
-    click.echo(
+    say(
         f"Read back {rebuilt.orders} orders, {rebuilt.refunds} refunds, {rebuilt.customers} customers and"
         f" {rebuilt.products} products."
     )
-    click.echo(f"Orders placed from {rebuilt.start:%Y-%m-%d %H:%M:%S} UTC on are followed.")
-    click.echo("See what the next pass would do: bcpoll run-once --dry-run")
+    say(f"Orders placed from {rebuilt.start:%Y-%m-%d %H:%M:%S} UTC on are followed.")
+    say("See what the next pass would do: bcpoll run-once --dry-run")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bcpoll.cli.options import Options, csv_line, pass_options, print_json
+from bcpoll.cli.signals import stopping_on_signals
 from bcpoll.cli.when import begins, bound, ends, refuse_empty, zone_named
 from bcpoll.errors import STOPPED
 
@@ -55,7 +56,7 @@ def reconcile(options: Options, since: date | None, until: date | None, as_csv: 
         raise click.UsageError("Say either --json or --csv.")
     settings = wiring.settings_of(options.config, options.environ)
     with (
-        wiring.stopping_on_signals() as stop,
+        stopping_on_signals() as stop,
         wiring.connected(settings, command="reconcile", stop=stop, watching=True) as connection,
     ):
         window, zone = _window(connection, since, until)

@@ -3,7 +3,6 @@
 Owns rich. Decides nothing and reads nothing; everything to be shown is handed in.
 """
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bcpoll.checkpoint import ReviewItem, ReviewState, Run
-from bcpoll.cli.words import counts_line
+from bcpoll.cli.words import counts_line, harmless
 from bcpoll.core.order import Json
 from bcpoll.core.personal import masked
 from bcpoll.core.rejected import REASONS, Reason, Rejected
@@ -53,7 +52,7 @@ def _titled(
     below: str = "",
 ) -> RenderableType:
     """A table under its title, for a terminal of that width."""
-    cells = [[_harmless(str(value)) for value in row] for row in rows]
+    cells = [[harmless(str(value)) for value in row] for row in rows]
     natural = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     left = room - sum(natural[:-1]) - len(_GAP) * (len(natural) - 1)
     is_under = bool(below) and left < min(natural[-1], _READABLE)
@@ -62,7 +61,7 @@ def _titled(
         shown = _stacked(columns, cells, natural, right) if left >= -len(_GAP) else None
     else:
         shown = _table(columns, cells, right, natural, room)
-    return Group(Text(title, style="bold"), shown or _listed(columns, cells, room, is_under=is_under))
+    return Group(Text(harmless(title), style="bold"), shown or _listed(columns, cells, room, is_under=is_under))
 
 
 def can_show(text: str) -> bool:
@@ -76,7 +75,7 @@ def can_show(text: str) -> bool:
 
 def show_text(text: str, *, style: str = "") -> None:
     """Print a text, folded between words where a terminal is too narrow for it."""
-    _print(console(), Text(_harmless(text), style=style))
+    _print(console(), Text(harmless(text), style=style))
 
 
 def show_finding(mark: str, colour: str, subject: str, detail: str, remedy: str) -> None:
@@ -85,22 +84,14 @@ def show_finding(mark: str, colour: str, subject: str, detail: str, remedy: str)
     row.add_column()
     row.add_column(width=_SUBJECT)
     row.add_column(overflow="fold")
-    row.add_row(Text(mark, style=colour), Text(subject), Text(_harmless(detail)))
+    row.add_row(Text(mark, style=colour), Text(subject), Text(harmless(detail)))
     if remedy:
-        row.add_row("", "", Text(_harmless(remedy), style="dim"))
+        row.add_row("", "", Text(harmless(remedy), style="dim"))
     _print(console(), row)
 
 
 # The longest subject of a check.
 _SUBJECT = 18
-
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-
-
-def _harmless(text: str) -> str:
-    """A text that cannot steer the terminal: part of what is shown was typed by shoppers."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
-
 
 _GAP = "  "
 
@@ -262,7 +253,7 @@ def show_payload(title: str, text: str) -> None:
     """A payload under a title of its own."""
     click.echo()
     show_text(title, style="bold")
-    click.echo(_harmless(text))
+    click.echo(harmless(text))
 
 
 # Reasons whose detail tells of a value, but not of which.

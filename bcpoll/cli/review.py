@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bcpoll.cli.options import Options, id_of, pass_options, print_json
+from bcpoll.cli.signals import stopping_on_signals
+from bcpoll.cli.words import say
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -137,7 +139,7 @@ def _without_empty(value: Any) -> Any:
 @_item_ids
 @click.option("--all", "every", is_flag=True, help="Retry everything that is set aside.")
 @_for("Retry what is set aside for this reason.")
-@click.option("--later", is_flag=True, help="Only say so, and leave the trying to the next pass.")
+@click.option("--later", is_flag=True, help="Leave the trying to the next pass.")
 @pass_options
 def retry(options: Options, item_ids: tuple[int, ...], every: bool, why: "Reason | None", later: bool) -> int:  # noqa: FBT001
     """Try orders again at once, in their newest version, and say what became of each.
@@ -157,7 +159,7 @@ def retry(options: Options, item_ids: tuple[int, ...], every: bool, why: "Reason
     if options.as_json:
         print_json({"retried": len(items), "results": []})
     else:
-        click.echo(f"{len(items)} will be tried again by the next pass (bcpoll run-once)." if items else _NONE)
+        say(f"{len(items)} will be tried again by the next pass (bcpoll run-once)." if items else _NONE)
     return 0
 
 
@@ -183,13 +185,13 @@ def _retry_now(options: Options, settings: "Settings", item_ids: Sequence[int]) 
 
     try:
         with (
-            wiring.stopping_on_signals() as stop,
+            stopping_on_signals() as stop,
             wiring.connected(settings, command="review retry", stop=stop) as connection,
         ):
             run_pass(connection.shell, Scope(only_due=True))
             results = [_became(connection.checkpoint, item_id) for item_id in item_ids]
     except BcpollError:
-        click.echo("What was not tried yet is tried again by the next pass.", err=True)
+        say("What was not tried yet is tried again by the next pass.", err=True)
         raise
     if options.as_json:
         print_json({"retried": len(results), "results": results})
@@ -225,14 +227,14 @@ _NO_ID = "it came without an id by which it could be read again; dismiss it once
 
 @review.command(
     epilog='Example: bcpoll review dismiss 3 --reason "entered by hand"',
-    short_help="Say that nothing is to be done about some of them.",
+    short_help="Take some of them off the list.",
 )
 @_item_ids
 @_for("Dismiss what is set aside for this reason.")
 @click.option("--reason", required=True, help="Why nothing is to be done; kept with the order.")
 @pass_options
 def dismiss(options: Options, item_ids: tuple[int, ...], why: "Reason | None", reason: str) -> None:
-    """Say that nothing is to be done about orders; each comes back when it changes."""
+    """Take orders off the list, since nothing is to be done about them; each comes back when it changes."""
     from bcpoll.cli import wiring
 
     if bool(item_ids) == (why is not None):

@@ -1,4 +1,4 @@
-"""What a demo showed, rule by rule: each sentence is reckoned from the sandbox after the passes, not written down.
+"""What a demo showed, rule by rule: each sentence is computed from the sandbox after the passes, not written by hand.
 
 Owns the list of rules that a shop expects of such a link, and how each can be seen in a store and a POS.
 """

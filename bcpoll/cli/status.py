@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bcpoll.cli.options import Options, pass_options, print_json
+from bcpoll.cli.signals import stopping_on_signals
 
 if TYPE_CHECKING:
     from bcpoll.cli.render import StatusPage
@@ -33,7 +34,7 @@ def status(options: Options, watch: bool) -> None:  # noqa: FBT001
     if watch:
         if options.as_json or not sys.stdout.isatty():
             raise click.UsageError("--watch shows a page on a terminal; leave it out, and ask as often as you need.")
-        with wiring.stopping_on_signals(quietly=True) as stop:
+        with stopping_on_signals(quietly=True) as stop:
             render.watch_status(lambda: _page(_standing(settings), wiring.now()), lambda: stop.wait(_WATCHED_EVERY))
     elif options.as_json:
         print_json(_as_json(_standing(settings), wiring.now()))
@@ -126,7 +127,7 @@ def _pairs(found: "Standing", now: datetime) -> Iterator[tuple[str, str]]:
     counts = [one.orders for one in found.days.values()]
     waiting = sum(found.set_aside.values())
     yield "checkpoint", f"{found.checkpoint} ({found.size_bytes // 1024} KiB)"
-    yield "start", f"{_moment(found.start)}; older orders are left alone"
+    yield "start", f"{_moment(found.start)}; older orders are left alone" if found.start else "fixed by the first pass"
     yield "cursor", _moment(found.cursor, now)
     yield "last success", _moment(ended, now)
     yield "lag", _lag(found, now)

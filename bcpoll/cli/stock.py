@@ -133,7 +133,7 @@ def _show(found: _Found, outlets: Mapping[str, str]) -> None:
         right = ("units", "together", *(["order"] if own == "order" else []))
         render.show_table(f"Stock moved for {subject}", columns, rows, right=right)
     else:
-        click.echo(f"bcpoll moved no stock for {subject}.")
+        render.show_text(f"bcpoll moved no stock for {subject}.")
     if found.remarks or not found.order_id:
         click.echo()
     for remark in found.remarks:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import click
+
 from bcpoll.errors import BcpollError, Problem, SettingsError
 from bcpoll.logs import kept
 
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What a ping takes along of a pass: its warnings, and with -v each order.
+# How many log lines of a pass go along with a ping: its warnings and, with -v, each order.
 _LINES = 200
 
 
 @dataclass
 class Teller:
-    """Told by a pass that it has begun, and what it did."""
+    """Passes on what a pass says of itself: that it has begun, what it did, and how it ended."""
 
     alerts: "Alerts | None"
     said: list[str] = field(default_factory=list)
@@ -50,15 +52,18 @@ class Teller:
 
 @contextmanager
 def telling(settings: "Settings", *, is_whole: bool) -> Iterator[Teller]:
-    """Tell of the pass within the block how it went, whichever way that is.
+    """Report the pass within the block: that it began, and how it ended.
 
-    One that looks at a few named orders is nobody's business but of whoever began it.
+    A pass over a few named orders sends no messages: whoever started it sees how it went.
     """
     metrics = metrics_module(settings)
     teller = Teller(alerts_of(settings) if is_whole else None)
     with kept(_LINES) as lines:
         try:
             yield teller
+        except click.UsageError:
+            # A slip in what was typed: it is told on the screen.
+            raise
         except Exception as error:
             teller.ended(error, lines)
             raise

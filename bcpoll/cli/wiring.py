@@ -1,13 +1,9 @@
 """Wiring: settings, checkpoint, both adapters and the clock, joined to what a pass works with.
 
-The only place where concrete things are built and where the clock and the signals are read.
+The only place where concrete things are built and where the host's clock is read.
 """
 
 import logging
-import os
-import select
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from bcpoll import logs
@@ -40,10 +35,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Somebody waits for an answer, and would rather hear that there is none: `check` and `init` do not wait for long.
+# In `check` and `init` somebody waits for the answer, and would rather hear soon that there is none.
 _IMPATIENT = Patience(tries=2, total=20.0)
 
-# A pass that is longer ago than so many intervals has none after it.
+# If the last pass is longer ago than this many intervals, no poller is running.
 _POLLED_WITHIN = 3
 
 
@@ -108,13 +103,13 @@ class Connection:
         _ = self.shop
 
     def warn_of_skew(self) -> None:
-        """Say so where this host's clock and the store's are far apart. The cursor does not care, later tries do."""
+        """Warn where this host's clock and the store's are far apart: later tries depend on it, the cursor does not."""
         told = self.store_client.server_date
         if told and (off := skew(told, now())):
             log.warning("this host's clock is %s BigCommerce's: set it, best by NTP", off)
 
     def warn_of_old_version(self) -> None:
-        """Say so where the version of the POS's API may be past its end: an older one would answer, without a word."""
+        """Warn where the version of the POS's API may be past its end: an older one then answers without saying so."""
         version = self.settings.pos.api_version
         if self.settings.pos.is_real and is_old_version(version, now()):
             log.warning(
@@ -190,7 +185,7 @@ def _verify_if_left_open(checkpoint: Checkpoint) -> None:
 
 @dataclass
 class Relay:
-    """Both sides for the length of a command, and the checkpoint turn by turn: in between, others have theirs."""
+    """Both sides for the length of a command, and the checkpoint for one turn at a time, so that others get theirs."""
 
     settings: Settings
     command: str
@@ -204,7 +199,7 @@ class Relay:
 
     @contextmanager
     def turn(self) -> Iterator[Shell]:
-        """What to work with while nobody else does: after a run that is under way, and after one that waits."""
+        """A shell for one turn, taken once no other run is under way or waiting."""
         with ExitStack() as stack:
             checkpoint = self.in_memory or self._opened(stack)
             connection = Connection(
@@ -227,7 +222,7 @@ class Relay:
         return checkpoint
 
     def _is_polled(self, checkpoint: Checkpoint) -> bool:
-        """Whether passes go on beside us, so that they need a part of the rate limit."""
+        """Whether passes go on meanwhile and need a part of the rate limit."""
         last = next(iter(checkpoint.last_passes(1)), None)
         return last is not None and now() - last.begun_at < _POLLED_WITHIN * self.settings.sync.interval
 
@@ -338,7 +333,7 @@ def _pos_token(settings: Settings, clock: Clock, *, when_asked: bool = False) ->
     if settings.pos.access_token is not None:
         yield settings.pos.access_token.get_secret_value()
         return
-    # Only now: what it stands on takes longer to import than a pass that finds nothing to do.
+    # Imported late: its libraries take longer to import than a pass takes that finds nothing to do.
     from bcpoll.adapters.oauth import RotatingTokens
 
     with _token_endpoint(settings, clock) as endpoint:
@@ -351,7 +346,7 @@ def _pos_token(settings: Settings, clock: Clock, *, when_asked: bool = False) ->
 
 @dataclass
 class _WhenAsked:
-    """Tokens that are looked for by the first request: that there are none is then that request's failure alone."""
+    """Tokens that the first request looks for: where there are none, that request alone fails."""
 
     _make: Callable[[], TokenSource]
 
@@ -444,55 +439,3 @@ def expect_no_run(settings: Settings) -> None:
     """Note that nobody is there any more who would begin the next pass."""
     with suppress(BcpollError), open_checkpoint(settings, create=False) as checkpoint:
         checkpoint.drop_mark(NEXT_RUN)
-
-
-@contextmanager
-def stopping_at_once(stop: threading.Event) -> Iterator[Callable[[], None]]:
-    """Where a question waits for its answer, nothing is in flight: SIGTERM and Ctrl-C raise STOPPED at once.
-
-    Gives what waits for a line that is typed. To wait in the reading itself would miss a signal just before it.
-    """
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        raise STOPPED
-
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    former = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    try:
-        with _handling(end):
-            yield lambda: select.select([sys.stdin, heard], [], []) and None if sys.stdin.isatty() else None
-    finally:
-        signal.set_wakeup_fd(former)
-        os.close(heard)
-        os.close(told)
-
-
-@contextmanager
-def stopping_on_signals(
-    stop: threading.Event | None = None, *, then: Callable[[], None] = lambda: None, quietly: bool = False
-) -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set, so that a pass ends after what is in flight; a second Ctrl-C interrupts."""
-    stop = stop or threading.Event()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-        if not quietly:
-            log.warning("stopping after what is in flight")
-        then()
-
-    with _handling(ask):
-        yield stop
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)

@@ -1,8 +1,9 @@
-"""What a pass did, in words: the one line that a pass prints, without the weight of tables.
+"""What is said in plain words: what a pass did, and how any text is printed, without the weight of tables.
 
 Must not import rich: a pass that finds nothing to do should be over in a moment.
 """
 
+import re
 import shutil
 import sys
 import textwrap
@@ -54,8 +55,16 @@ def say(text: str, *, err: bool = False) -> None:
     """Print a text; where a terminal is too narrow for one of its lines, that line is folded between words."""
     stream = sys.stderr if err else sys.stdout
     width = shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
-    for line in text.splitlines():
+    for line in harmless(text).splitlines():
         click.echo(line if len(line) <= width else _folded(line, width), err=err)
+
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """A text that cannot steer the terminal: part of what is shown was typed by shoppers, or said by who knows whom."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _folded(line: str, width: int) -> str:

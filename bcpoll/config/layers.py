@@ -157,7 +157,7 @@ def _named(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def is_there(file: Path) -> bool:
-    """Whether there is such a file, be it one that may not be read or that nobody can tell."""
+    """Whether there is such a file; also True where it may not be read, or where that cannot be told."""
     try:
         file.stat()
     except (FileNotFoundError, NotADirectoryError):

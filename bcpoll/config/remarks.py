@@ -39,7 +39,7 @@ def doubtful_variables(environ: Mapping[str, str]) -> Iterator[str]:
 def two_ways_in(access: PosAccess) -> Iterator[str]:
     """Tell which way into the POS is taken where there are two."""
     if access.access_token is not None and access.client_id is not None:
-        yield "[pos] access_token is used, not client_id and client_secret; take it out to go by `bcpoll login`"
+        yield "[pos] access_token is used, not client_id and client_secret; take it out to use `bcpoll login`"
 
 
 def same_token(settings: Settings) -> Iterator[str]:

@@ -29,6 +29,7 @@ class Finding(StrEnum):
     UNEXPECTED = "unexpected"
     WRONG_STATE = "wrong state"
     WRONG_TOTAL = "wrong total"
+    WRONG_LINES = "wrong lines"
     WRONG_TAX = "wrong tax"
     WRONG_UNITS = "wrong units"
     WRONG_PAYMENTS = "wrong payments"
@@ -222,8 +223,10 @@ def _planned(
         yield Finding.MISSING, _said_by_ledger(case) + named
     elif wanted.sale is None or LIFE_CYCLE[seen.state, wanted.state] is not Step.NOTHING:
         yield Finding.WRONG_STATE, f"should be {_STATES[wanted.state]}, is {seen.state}"
-    else:
+    elif wanted.sale.total != seen.total:
         yield Finding.WRONG_TOTAL, f"should be {wanted.sale.total}, is {seen.total}"
+    else:
+        yield Finding.WRONG_LINES, "the order's lines were changed after its sale was written"
 
 
 # The states as they are said of a sale.

@@ -88,8 +88,8 @@ class Alerts:
                 self.ping.begun()
 
     def ended(self, error: Exception | None, lines: Sequence[str]) -> None:
-        """Say how a pass ended: with this error or, with None, well. Raises nothing."""
-        # Somebody stopped it on purpose, and knows.
+        """Say how a pass ended: with this error, or well for None. Raises nothing."""
+        # Stopped on purpose: nobody has to be told.
         if error is STOPPED:
             return
         self._ping(error, lines)

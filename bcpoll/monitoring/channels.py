@@ -147,7 +147,7 @@ class Ping:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Takes a redirect for what it is: followed, a POST would become a GET that nobody hears."""
+    """Follows no redirect: the POST would become a GET, and the message would be lost without an error."""
 
     def redirect_request(self, *_: object) -> None:
         return None
@@ -169,7 +169,7 @@ def _post(address: str, body: bytes, kind: str) -> None:
 
 
 def _not_sent(error: Exception, where: str = "", *, hint: str) -> NotSent:
-    """What an error of the connection means: whoever has said something was at least there."""
+    """What an error means: `Unheard` where nobody answered at all."""
     is_answer = isinstance(error, HTTPError | smtplib.SMTPException)
     # Also what a mail server that says nothing any more comes to.
     is_answer = is_answer and not isinstance(error, smtplib.SMTPServerDisconnected)

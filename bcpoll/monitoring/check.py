@@ -86,7 +86,7 @@ def other_link(look: Look) -> Finding | None:
     """Whether something else brings this store's orders into the POS already; None where there is no sign of it."""
     links = look.links()
     for link in linked(links or ()):
-        return _doubled(f"the POS is linked to {link.address or link.kind} by itself")
+        return _doubled(f"the POS has a link of its own to {link.address or link.kind}")
     found = foreign_sales(look.sales(), look.orders)
     if not found:
         return None
@@ -429,7 +429,7 @@ def _ours(path: Path) -> list[Path]:
     ]
 
 
-# Runs are late after so many intervals, but never sooner than that.
+# Runs are late after this many intervals, but never before this much time.
 _MISSED = 3
 _SOONEST = timedelta(minutes=15)
 
@@ -465,7 +465,7 @@ def _last_run(look: Look, subject: str) -> Iterator[Finding]:
 def _span(length: timedelta) -> str:
     minutes = max(0, int(length.total_seconds())) // 60
     if minutes < 120:
-        return f"{minutes} minutes"
+        return f"{minutes} minute{'' if minutes == 1 else 's'}"
     return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // 60 // 24} days"
 
 

@@ -50,7 +50,7 @@ _RECENT = 100
 # How far back sales of another link are looked for, and orders that these may be of.
 _LOOK_BACK = timedelta(days=7)
 
-# Addresses and codes that nobody has: what is asked with them is whether asking is allowed.
+# An address and a code that nobody has: asked for only to see whether asking is allowed.
 _NOBODY = "nobody@bcpoll.invalid"
 _NOTHING = "bcpoll-check"
 
@@ -61,7 +61,7 @@ class NotRead(BcpollError):
 
 @dataclass(slots=True)
 class _Side:
-    """One of the two sides, and what shows that no more is to be had from it."""
+    """One of the two sides, and whether it is pointless to ask it for more."""
 
     name: str
     is_lost: bool = False
@@ -86,7 +86,7 @@ class Once(Generic[T]):
         raise outcome
 
     def outcome(self) -> T | BcpollError:
-        """What was read, or why it could not be; not asked for where nothing more is to be had from the side."""
+        """What was read, or why it could not be; a side that is lost is not asked."""
         if not self._outcome and self._side.is_lost:
             self._is_told = True
             return NotRead("")
@@ -129,7 +129,7 @@ class Look:
         self.sales = Once(pos, lambda: point.some_sales_since(setup.now() - _LOOK_BACK))
 
     def _newest(self) -> int:
-        """The newest order or, where there is none, an id that is nobody's: asking is what is tried."""
+        """The newest order or, where there is none, an id that does not exist: only the right to ask is tried."""
         rows: list[Json] = otherwise(self.raw_orders, [])
         return next(filter(None, map(order_id_of, rows)), 1)
 
@@ -159,7 +159,7 @@ class Look:
 
 
 def otherwise(read: Once[T], default: T) -> T:
-    """What was read, or this in its place."""
+    """What was read, or the default where it could not be."""
     outcome = read.outcome()
     return default if isinstance(outcome, BcpollError) else outcome
 

@@ -30,7 +30,7 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _Measurements(Collector):
-    """Reads the standing whenever somebody asks."""
+    """Reads the standing on every request."""
 
     def __init__(self, look: Callable[[], Standing]) -> None:
         self._look = look

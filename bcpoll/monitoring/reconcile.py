@@ -34,7 +34,7 @@ _GRACE = timedelta(hours=1)
 # By how much this host's clock, which dates intents, may differ from the store's, which dates orders.
 _MARGIN = timedelta(days=1)
 
-# How many orders are read again one by one; where more differ, that is no matter of a pass in between.
+# How many orders are read again one by one; where more differ, a pass in between cannot be the cause.
 _LOOKED_AT_AGAIN = 200
 
 
@@ -64,7 +64,7 @@ class _Read:
 
 
 class Reconciler:
-    """Compares a window of orders; also a single one, for who asks about it."""
+    """Compares a window of orders, or a single one."""
 
     def __init__(self, shell: Shell) -> None:
         self._source = shell.source
@@ -214,7 +214,7 @@ class Reconciler:
     def _cases(
         self, read: Sequence[_Read], sales: dict[int, tuple[Sold, ...]], *, every: bool = False
     ) -> dict[int, Case]:
-        """What is known of these orders; without those that are none of ours, unless `every` one is asked for."""
+        """What is known of these orders; without those that are not ours to import, unless `every` one is asked for."""
         ids = [one.order_id for one in read]
         ledger, items = self._checkpoint.ledger(ids), self._checkpoint.review_items_of(ids)
         watched = self._checkpoint.watched(ids)

@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from bcpoll.checkpoint import Checkpoint, Intent, IntentKind, IntentState, LedgerRow, RefundRow, ReviewItem
+from bcpoll.checkpoint import (
+    Checkpoint,
+    Intent,
+    IntentKind,
+    IntentState,
+    LedgerRow,
+    RefundRow,
+    ReviewItem,
+    Run,
+    RunOutcome,
+)
 from bcpoll.core.consignments import lines_are_complete
 from bcpoll.core.decode import Head, decode_head, decode_order
 from bcpoll.core.money import Currency, round_money, total
@@ -259,9 +269,15 @@ def _history(checkpoint: Checkpoint, intents: Sequence[Intent], item: ReviewItem
     events = [*(_event(intent) for intent in intents), *_review_events(item)]
     runs = checkpoint.runs({event.run_id for event in events if event.run_id})
     for run in runs.values():
-        outcome = run.outcome.value if run.outcome else "under way, or killed"
-        events.append(Event(at=run.begun_at, what=f"run {run.id} began", outcome=outcome, run_id=run.id))
+        events.append(Event(at=run.begun_at, what=f"run {run.id} began", outcome=_ended(run), run_id=run.id))
     yield from sorted(events, key=lambda event: event.at)
+
+
+def _ended(run: Run) -> str:
+    """How a run ended; which orders it set aside is told of those orders alone."""
+    if run.outcome is None:
+        return "under way, or killed"
+    return (RunOutcome.DONE if run.outcome is RunOutcome.SET_ASIDE else run.outcome).value
 
 
 _DID: Mapping[IntentKind, str] = {

@@ -34,7 +34,6 @@ _BUDGETS = "rate budgets"
 _PASSES = 12
 _RUNS = 10
 
-_LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
 _SET_ASIDE = "set_aside"
 _NO_SALE_WANTED = frozenset({DesiredState.NOT_IMPORTED.value, DesiredState.VOIDED.value})
 
@@ -85,7 +84,7 @@ class Standing:
 
 
 def standing(checkpoint: Checkpoint, now: datetime) -> Standing:
-    """Gather it."""
+    """Gather the standing from the checkpoint."""
     retailer = known_retailer(checkpoint)
     zone = zone_of(retailer.timezone if retailer else "")
     placed = list(_placed(checkpoint, days_before(now, zone, DAYS - 1)))
@@ -148,7 +147,7 @@ def _placed(checkpoint: Checkpoint, since: datetime) -> Iterator[Placed]:
     rows = checkpoint.placed_since(since)
     aside = checkpoint.review_items_of([row.order_id for row in rows if row.disposition == _SET_ASIDE])
     for row in rows:
-        sold = row.applied.total if row.applied.state in _LIVE else None
+        sold = row.applied.total if row.applied.state.is_live else None
         if row.placed_at is not None:
             yield Placed(at=row.placed_at, ordered=_ordered(row, sold, aside.get(row.order_id)), sold=sold)
 

@@ -163,7 +163,7 @@ def test_a_ledger_of_another_sale_says_nothing_of_the_content_of_this_one() -> N
 
 
 def test_an_edit_that_the_pass_has_not_seen_is_a_wrong_total_whatever_the_setting() -> None:
-    other = desired_of(an_order(a_line(price="12.50", quantity=2)))
+    other = desired_of(an_order(a_line(price="12.00", quantity=2)))
     assert other.sale is not None
     for edits in Edits:
         assert findings(a_case(a_sold(), wanted=other, applied=as_applied()), edits=edits) == [Finding.WRONG_TOTAL]
@@ -183,6 +183,14 @@ def test_a_missing_sale_is_told_with_what_the_ledger_says(applied: Applied | Non
     assert (findings(case), detail(case)) == ([Finding.MISSING], told)
     assert compared(case).wanted == Figures(count=1, total=Decimal(25), tax=Decimal(2), units=Decimal(3))
     assert compared(case).held == Figures()
+
+
+def test_an_edit_that_leaves_the_total_is_told_of_the_lines_and_not_of_two_equal_totals() -> None:
+    other = desired_of(an_order(a_line(price="10.00", quantity=2, rate="0.10", sku="OTHER"), shipping="3.00"))
+
+    [told] = compared(a_case(a_sold(), wanted=other, applied=as_applied())).findings
+
+    assert told == (Finding.WRONG_LINES, "the order's lines were changed after its sale was written")
 
 
 def test_a_cancelled_order_without_its_voided_sale_is_missing_unless_the_setting_leaves_it_out() -> None:

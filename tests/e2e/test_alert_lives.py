@@ -233,7 +233,7 @@ def test_what_is_being_told_can_be_listed_for_as_long(owner: Owner, life: Life, 
     life.mend(owner)
     owner.passes()
 
-    assert nothing.out == "Nothing is the matter. You would be told by: webhook, email, ping.\n"
+    assert nothing.out == "No alerts. New ones would be sent by: webhook, email, ping.\n"
     ((matter, by),) = [(one["matter"], list(one["told_at"])) for one in told["alerts"]]
     assert (matter, by, told["by"]) == (life.told_as, ["webhook", "email"], ["webhook", "email", "ping"])
     assert told["alerts"][0]["remedy"].endswith(".")

@@ -159,6 +159,7 @@ def test_the_log_lines_of_a_backfill_carry_its_run(desk: Desk, *, undo: bool) ->
 
 def test_json_cannot_ask(desk: Desk) -> None:
     assert desk.run("--json", "backfill", "--all-orders").code == 2
+    assert desk.run("--json", "backfill").json["error"].startswith("Say which orders: --all-orders")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_window_or_a_limit_narrows_it_down(desk: Desk, window: tuple[str, ...]
     assert ("The limit is reached." in said.out) == ("--limit" in window)
 
 
-@pytest.mark.parametrize("day", ["last year", "01/02/2025", "2025"])
+@pytest.mark.parametrize("day", ["last year", "01/02/2025", "01/02/2025 10:00:00Z", "2025"])
 def test_a_day_that_could_be_another_is_refused(desk: Desk, day: str) -> None:
     assert desk.run("backfill", "--since", day, "--yes").code == 2
 

@@ -143,12 +143,31 @@ def test_what_there_is_to_choose_from_is_shown(desk: Desk, types: Types) -> None
     assert "Connected to Sandbox Shop, which keeps USD." in said.err
 
 
+def next_commands(said: Said) -> list[str]:
+    """The lines below `Next:` that begin with a command; what each is for stands beside it, or below."""
+    return [line for line in said.err.partition("Next:\n")[2].splitlines() if line.startswith("  bcpoll ")]
+
+
+def test_no_question_and_no_answer_is_broken_within_a_word_in_a_narrow_terminal(
+    desk: Desk, types: Types, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    types("sandbox", "store-token", "sandbox", "pos-token", *THE_REST, ENTER)
+
+    said = init(desk)
+
+    asked, _, _ = said.err.partition("Written:")
+    lines = [line for line in asked.splitlines() if str(desk.config) not in line]
+    assert [line for line in lines if len(line) > 40] == []
+    assert "page? [y/N]:" in asked
+
+
 def test_the_next_three_commands_are_shown(desk: Desk, types: Types) -> None:
     types("sandbox", "store-token", "sandbox", "pos-token", *THE_REST, ENTER)
 
     said = init(desk)
 
-    commands = [line.split("   ")[0].strip() for line in said.err.partition("Next:\n")[2].splitlines()]
+    commands = [line.split("   ")[0].strip() for line in next_commands(said)]
     named = f"bcpoll --config {desk.config}"
     assert commands == [f"{named} run-once --dry-run", f"{named} run-once", f"{named} run"]
 
@@ -406,7 +425,7 @@ def test_lightspeed_s_own_link_is_warned_of(desk: Desk) -> None:
 
     said = init(desk, *BOTH, "--yes")
 
-    assert "Careful: the POS is linked to https://shop.example.com by itself." in said.err
+    assert "Careful: the POS has a link of its own to https://shop.example.com" in said.err
     assert "every order is booked twice" in " ".join(said.err.split())
 
 
@@ -567,7 +586,7 @@ def test_the_login_can_wait(desk: Desk, types: Types) -> None:
     assert said.code == 0
     assert said.out == ""
     assert "The POS is connected later, by bcpoll login." in said.err
-    assert [line.split()[3] for line in said.err.partition("Next:\n")[2].splitlines()] == ["login", "check", "run-once"]
+    assert [line.split()[3] for line in next_commands(said)] == ["login", "check", "run-once"]
     assert written(desk)["pos"]["register"] == "Online"
     assert desk.run("check").code == 77
 
@@ -636,7 +655,7 @@ def test_at_a_terminal_tokens_are_not_shown_as_they_are_typed(desk: Desk, termin
         ('"Credit Card" (3 orders) [Online - Card]:', ""),
         ("Tax where no rate fits [Sales Tax]:", ""),
         ("Fulfillments page? [y/N]:", ""),
-        ("until they are? [y/N]:", ""),
+        ("until they are paid? [y/N]:", ""),
         ("a number changes that answer:", ""),
     ):
         terminal.says(words)

@@ -1,5 +1,6 @@
 """`bcpoll prune`, `backup` and `forget`: keeping house with the checkpoint."""
 
+import io
 import os
 import sqlite3
 import stat
@@ -236,11 +237,35 @@ def test_forgetting_shows_what_there_is_and_asks(known: Desk, monkeypatch: pytes
 
     said = known.run("forget", "basil@example.com")
 
-    assert said.code == 130
+    assert (said.code, said.err) == (0, "Nothing was forgotten.\n")
     assert "What there is of basil@example.com" in said.out
     assert "orders                                103, 104" in said.out
     assert b"Basil was here" in everything(known.checkpoint)
     assert len(before) > 0
+
+
+def test_the_question_keeps_no_pass_waiting(known: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[str] = []
+
+    def answer(_: str) -> str:
+        held.append(known.checkpoint.with_name("bcpoll.db.lock").read_text())
+        return "n"
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", answer)
+
+    known.run("forget", "basil@example.com")
+
+    assert held == [""]
+
+
+def test_where_there_is_nobody_to_ask_nothing_is_forgotten(known: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    said = known.run("forget", "basil@example.com")
+
+    assert said.code == 2
+    assert "Nothing was forgotten, for there is nobody to ask. For scripts: --yes." in said.err
+    assert b"Basil was here" in everything(known.checkpoint)
 
 
 def test_of_a_stranger_there_is_nothing_to_forget(known: Desk) -> None:

@@ -99,6 +99,13 @@ def test_status_before_the_first_success(desk: Desk) -> None:
     assert (told["cursor"], told["last_success"], told["set_aside"]) == (None, None, {})
 
 
+def test_status_before_the_first_pass_got_anywhere_says_what_fixes_the_start(desk: Desk) -> None:
+    desk.world.tokens.store = "another"
+    desk.run("run-once")
+
+    assert "start           fixed by the first pass" in desk.run("status").out
+
+
 def test_status_tells_lag_orders_of_both_sides_budgets_and_the_fortnight(desk: Desk) -> None:
     place_at(desk, now())
     desk.run("run-once")
@@ -202,7 +209,7 @@ def test_without_a_checkpoint_it_is_said_how_there_comes_to_be_one(desk: Desk, c
 
     assert (said.code, said.out) == (74, "")
     assert f"There is no checkpoint at {desk.checkpoint}" in said.err
-    assert "Correct [checkpoint] path in the settings; the first run creates the file." in said.err
+    assert "The first run makes it: bcpoll run-once." in said.err
     assert not desk.checkpoint.exists()
 
 

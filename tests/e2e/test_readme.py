@@ -160,6 +160,7 @@ FILLED = {
     "--order ID": "121",
     "ORDER": "121",
     "SHELL": "zsh",
+    "SKU": "KETTLE-CU",
     "TEXT": "entered by hand",
 }
 

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from program import Desk
@@ -134,14 +136,64 @@ def test_reading_further_back_writes_nothing_twice(desk: Desk) -> None:
     assert said.out == f"3 unchanged ({KNOWN})\n"
 
 
+@pytest.mark.parametrize("zone", ["America/Chicago", "Pacific/Auckland"])
+def test_a_day_begins_at_midnight_in_the_time_zone_of_the_pos(desk: Desk, zone: str) -> None:
+    desk.world.pos.retailer["timezone"] = zone
+    desk.run("run-once")
+    # A second before it, since the list may leave out the very moment that it is asked for.
+    midnight = datetime(2025, 6, 1, tzinfo=ZoneInfo(zone)) - timedelta(seconds=1)
+
+    for dry_run in ([], ["--dry-run"]):
+        desk.world.log.clear()
+        said = desk.run("run-once", *dry_run, "--since", "2025-06-01")
+
+        (read,) = desk.world.log.matching(side="store", path="/v2/orders")
+        assert said.code == 0
+        assert parsedate_to_datetime(read.params["min_date_modified"]) == midnight
+
+
+@pytest.mark.parametrize(
+    ("at", "code"), [("2026-11-02T05:59:59Z", 2), ("2026-11-02T06:00:00Z", 0)], ids=["before", "at"]
+)
+def test_a_day_that_has_begun_elsewhere_alone_is_yet_to_come(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, at: str, code: int
+) -> None:
+    desk.run("run-once")
+    monkeypatch.setattr("bcpoll.cli.wiring.now", lambda: datetime.fromisoformat(at))
+
+    said = desk.run("run-once", "--since", "2026-11-02")
+
+    assert (said.code, "2026-11-02 is yet to come" in said.err) == (code, code == 2)
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)], ids=["pass", "dry-run"])
+def test_with_json_an_order_that_does_not_exist_is_told_in_the_one_object(desk: Desk, dry_run: tuple[str, ...]) -> None:
+    said = desk.run("--json", "run-once", *dry_run, "--order", "999")
+
+    assert (said.code, said.json["exit_code"]) == (2, 2)
+    assert "This order is not in BigCommerce." in said.json["error"]
+    assert "This order is not in BigCommerce." in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--since", "nonsense"], "'nonsense' is not a moment. Write date, time and zone: 2026-11-01T00:00:00Z."),
-        (["--since", "2026-11-01"], "'2026-11-01' is a day, and begins at another moment in each zone."),
+        (
+            ["--since", "nonsense"],
+            "'nonsense' is neither a day nor a moment. Write 2026-11-30, or date, time and zone: ",
+        ),
         (["--order", "x"], "'x' is not the id of an order. Write its number, such as 1042."),
-        (["--since", "2999-01-01T00:00:00Z"], "'2999-01-01T00:00:00Z' is yet to come. Name a moment that has been."),
+        (
+            ["--since", "2999-01-01T00:00:00Z"],
+            "2999-01-01T00:00:00Z is yet to come. Name a day or a moment that has been.",
+        ),
+        (["--since", "2999-01-01"], "2999-01-01 is yet to come. Name a day or a moment that has been."),
         (["--since", "11/10/2026"], "'11/10/2026': in some countries the day stands first, in others the month."),
+        (["--since", "11/10/2026 10:00:00Z"], "in some countries the day stands first, in others the month."),
+        (["--since", "Tue, 10/11/2026 10:00:00Z"], "in some countries the day stands first, in others the month."),
+        (["--since", "10.11.2026T10:00:00Z"], "in some countries the day stands first, in others the month."),
+        (["--since", "2026-11-01T10:00"], "'2026-11-01T10:00' has no time zone."),
+        (["--since", "2026-11-01", "--order", "100"], "Say either --order or --since"),
         (["--since", "0001-01-01T00:00:00Z"], "there were no orders in the year 1. See whether it is a slip."),
         (["--order", "0"], "'0' is not the id of an order."),
         (["--order", "9" * 5000], "is not the id of an order."),

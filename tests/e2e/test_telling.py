@@ -4,6 +4,7 @@ import json
 import signal
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -99,6 +100,17 @@ def test_named_orders_and_a_dry_run_are_nobodys_business(desk: Desk, told: Hook)
     desk.run("run-once", "--order", "100")
 
     assert told.posts == []
+
+
+def test_a_slip_of_whoever_types_is_nobodys_business(desk: Desk, told: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.run("run-once")
+    told.posts.clear()
+    # The day has begun in other zones, but not yet in the shop's.
+    monkeypatch.setattr("bcpoll.cli.wiring.now", lambda: datetime(2026, 11, 2, 5, tzinfo=UTC))
+
+    said = desk.run("run-once", "--since", "2026-11-02")
+
+    assert (said.code, told.paths) == (2, [])
 
 
 def test_a_run_that_finds_another_one_says_nothing_before_it_is_time(desk: Desk, told: Hook) -> None:

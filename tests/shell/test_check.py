@@ -508,7 +508,7 @@ def test_a_link_that_the_pos_lists_is_told(shop: Shop) -> None:
     finding = only("other link", checked(shop))
 
     assert finding.verdict is WARNING
-    assert finding.detail == "the POS is linked to https://store-abc.mybigcommerce.com by itself"
+    assert finding.detail == "the POS has a link of its own to https://store-abc.mybigcommerce.com"
     assert "every order is booked twice" in finding.remedy
 
 

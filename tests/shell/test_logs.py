@@ -112,6 +112,13 @@ def test_what_a_shopper_wrote_cannot_pass_for_a_line_or_steer_the_terminal(fmt: 
     assert stream.getvalue().endswith("hello\n    12:00:00 error: forged\\x0d\\x1b[2J\n")
 
 
+def test_nor_can_it_in_json_which_still_says_the_same() -> None:
+    stream = configured(LogFormat.JSON)
+    log.warning("\x1b[2J \x9b31m \x7f")
+    assert {letter for letter in stream.getvalue() if not letter.isprintable()} == {"\n"}
+    assert json.loads(stream.getvalue())["message"] == "\x1b[2J \x9b31m \x7f"
+
+
 def test_a_stack_is_shown_on_request() -> None:
     stream = configured()
     log.warning("here", stack_info=True)

@@ -62,6 +62,22 @@ def test_an_upgrade_keeps_the_file_as_it_was_closed_to_others(path: Path, older:
     ]
 
 
+def test_a_copy_that_an_upgrade_was_killed_over_is_told_too(path: Path, older: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with older.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            Checkpoint.open(path, now=NOW)
+
+    (left,) = [one for one in path.parent.iterdir() if one.name.endswith(".new")]
+    older.undo()
+    with Checkpoint.open(path, now=NOW) as checkpoint:
+        assert checkpoint.old_copies() == (left,)
+
+
 def test_a_file_of_this_version_is_not_copied(path: Path) -> None:
     Checkpoint.open(path, now=NOW).close()
     Checkpoint.open(path, now=NOW).close()
