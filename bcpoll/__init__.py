@@ -5,9 +5,9 @@ The runs, each of which reads orders page by page:
     cycle         one pass over what changed
     backfill      the historical pass; `portion` says how much of it comes at a time, `undo` takes it back
     foresee       what a pass would do, for its dry run
-    rebuild       a lost checkpoint, made anew from the POS
+    rebuild       a lost checkpoint, rebuilt from the POS
 
-A page, from raw orders to the checkpoint. The words are those of `core`:
+One page, from raw orders to the checkpoint, in the words that `core` defines:
 
     page          the steps in order
     start         since when orders are imported
@@ -15,7 +15,7 @@ A page, from raw orders to the checkpoint. The words are those of `core`:
     lines         an order's lines, where they were not all embedded
     transactions  what was paid, where the status leaves it open
     refunds       what was given back
-    planned       a plan with its order, as it is handed on
+    planned       an order together with its plan
     apply         plans to sales in the POS
     resolve       the customers, products and addresses that sales need
     opening       the stock that new products begin with
@@ -26,15 +26,14 @@ A page, from raw orders to the checkpoint. The words are those of `core`:
     recover       intents that an earlier run left unsettled
     stock         adjustments of the stock, each carried out once
     putback       the stock that history sold, put back
-    unnoted       adjustments that a run unknown to the checkpoint has made
     unnoted       adjustments that the POS holds and the checkpoint does not know
     books         what became of each order, written down
 
 What they work with:
 
     core          the decisions: pure functions from values to values
-    shell         both sides, the checkpoint, the shop and the policy, handed over as one
-    ports         what is wanted of the two sides
+    shell         both sides, the checkpoint, the shop and the policy in one record
+    ports         what the flow needs from the two sides
     checkpoint    the SQLite file with all that bcpoll remembers
     references    the POS's reference data, joined with the settings
     errors        what can go wrong, by what the caller may do about it

@@ -103,18 +103,18 @@ class Budget(ABC):
             self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
 
     def reserve(self, percent: int) -> None:  # noqa: B027 - not every side's limit is ours to share out
-        """Leave so much of the limit to another process of ours from now on: of several, the one that can wait."""
+        """Leave this percentage of the limit to another process of ours from now on; asked of the one that can wait."""
 
     def room(self, within: float) -> float:
-        """How many requests may be sent within so many seconds, by what is known."""
+        """How many requests may be sent within this many seconds, by what is known."""
         return math.inf
 
     def pause(self, least: int, within: float) -> float:
-        """Seconds until so many requests, or all that the limit allows, may be sent within so many seconds."""
+        """Seconds until `least` requests, or all that the limit allows, may be sent within this many seconds."""
         return 0.0
 
     def await_room(self, least: int, within: float) -> None:
-        """Sleep for the length of that pause."""
+        """Sleep for the length of `pause`."""
         if pause := self.pause(least, within):
             log.debug("rate budget: letting others have their turn for %.1f s", pause)
             self._clock.sleep(pause + self._TICK)
@@ -225,13 +225,13 @@ class WindowBudget(Budget):
     _AMPLE = 3.0
     _FEW = 4
 
-    # After so many times the latency without an answer, what was known of others' requests is old.
+    # After this many latencies without an answer, what was known of others' requests is old.
     _SILENCE = 2.0
 
     # How often in a window to ask whether others' share is free again, at the cost of some of what is left to them.
     _ASK_EVERY = 0.05
 
-    # How much each answer moves the latency that is reckoned with.
+    # How much each answer moves the estimate of the latency.
     _WEIGHT = 0.1
 
     def __init__(self, *, window: float = 300.0, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -250,19 +250,19 @@ class WindowBudget(Budget):
         self._counted_at = -math.inf
 
     def reserve(self, percent: int) -> None:
-        """Leave so much of the limit to another process of ours from now on, and a hundredth at least."""
+        """Leave this percentage of the limit to another process of ours from now on, and one percent at least."""
         with self._changed:
             self._reserved = max(percent, self._LEAST_RESERVED)
 
     def hold(self, seconds: float) -> None:
-        """Let nobody send for so long. A limit that was reached tells no more than that; by then it has room again."""
+        """Let nobody send for this long. That the limit was reached is all that is known; by then it has room again."""
         super().hold(seconds)
         with self._changed:
             self._counted_at = min(self._counted_at, self._held_until - self._window)
             self._others_until = min(self._others_until, self._held_until)
 
     def room(self, within: float) -> float:
-        """How many requests may be sent within so many seconds, by what is known of our own and of others'."""
+        """How many requests may be sent within this many seconds, by what is known of our own and of others'."""
         with self._changed:
             then = self._clock.monotonic() + within
             if self._limit is None:
@@ -273,7 +273,7 @@ class WindowBudget(Budget):
             return max(self._shares(self._limit)[1] - self._in_flight - counted, 0)
 
     def pause(self, least: int, within: float) -> float:
-        """Seconds until so many requests, or all that the limit allows, may be sent within so many seconds."""
+        """Seconds until `least` requests, or all that the limit allows, may be sent within this many seconds."""
         with self._changed:
             now = self._clock.monotonic()
             if self._limit is None:

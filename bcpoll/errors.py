@@ -26,7 +26,7 @@ class RetryLater(BcpollError):
 
 
 STOPPED = RetryLater("the run was stopped", hint="The next run goes on from here.")
-"""What ends a run that was asked to stop; one object for all, so that it can be told from errors."""
+"""What ends a run that was asked to stop: one shared object, so that it can be told from errors by identity."""
 
 
 class Unreachable(RetryLater):

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # The file names the command and the host, so it is the owner's alone, like the checkpoint.
 _MODE = 0o600
 
-# No line that we write about a holder is longer.
+# How much is read of the line that a holder has written about itself.
 _LONGEST_LINE = 1000
 
 # Seconds until a lock that another process holds is tried again.
@@ -70,9 +70,9 @@ def run_lock(checkpoint: Path, *, command: str, now: datetime, clock: Clock = SY
     """
     path = lock_path(checkpoint)
     with _opened(path) as handle:
-        if not _taken(handle, path) and not _awaited(handle, path, checkpoint, clock):
+        if not _taken(handle, path) and not _taken_after_turn(handle, path, checkpoint, clock):
             raise LockHeld(_said(handle))
-        with _spoken_for(handle, command, now):
+        with _signed(handle, command, now):
             yield
 
 
@@ -83,7 +83,7 @@ def backfill_lock(checkpoint: Path, *, command: str, now: datetime) -> Iterator[
     with _opened(path) as handle:
         if not _taken(handle, path):
             raise LockHeld(_said(handle))
-        with _spoken_for(handle, command, now):
+        with _signed(handle, command, now):
             yield
 
 
@@ -92,22 +92,22 @@ def backfill_turn(checkpoint: Path, *, command: str, now: datetime, clock: Clock
     """Hold the lock of a checkpoint for one turn of a backfill, once no run has it and none waits for it."""
     path, turnstile = lock_path(checkpoint), lock_path(_beside(checkpoint, _TURNSTILE))
     with _opened(path) as handle:
-        while not _passed(handle, path, turnstile):
+        while not _taken_if_none_waits(handle, path, turnstile):
             clock.sleep(_POLL)
-        with _spoken_for(handle, command, now):
+        with _signed(handle, command, now):
             yield
 
 
-def _passed(handle: int, path: Path, turnstile: Path) -> bool:
-    """Take the lock if no run waits at the turnstile; gives whether the lock is ours now."""
+def _taken_if_none_waits(handle: int, path: Path, turnstile: Path) -> bool:
+    """Try to take the lock while no run waits at the turnstile; False where it is not ours now."""
     with _opened(turnstile) as gate:
         return _taken(gate, turnstile) and _taken(handle, path)
 
 
-def _awaited(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
-    """Wait for the end of a backfill's turn and take the lock; False where it is a run that holds it.
+def _taken_after_turn(handle: int, path: Path, checkpoint: Path, clock: Clock) -> bool:
+    """Wait for the end of a backfill's turn and take the lock; False where a run holds it or waits already.
 
-    Only one run waits at a time: what a second one would do, the first does.
+    Only one run waits at a time: the first does all that a second one would do.
     """
     backfill, turnstile = (lock_path(_beside(checkpoint, name)) for name in (_BACKFILL, _TURNSTILE))
     with _opened(turnstile) as gate:
@@ -144,7 +144,7 @@ def _said(handle: int) -> str:
 
 
 @contextmanager
-def _spoken_for(handle: int, command: str, now: datetime) -> Iterator[None]:
+def _signed(handle: int, command: str, now: datetime) -> Iterator[None]:
     _say(handle, _holder(command, now))
     try:
         yield

@@ -18,7 +18,7 @@ from bcpoll.checkpoint import LedgerRow
 from bcpoll.core.decode import Head, decode_head, order_id_of
 from bcpoll.core.opening import Opening, drafts_of, level_of, moves_to_come, opening
 from bcpoll.core.order import Json, Order, code_key, fingerprint
-from bcpoll.core.sale import Applied, AppliedState, Move, ProductDraft
+from bcpoll.core.sale import Applied, Move, ProductDraft
 from bcpoll.core.shop import StockLevel
 from bcpoll.core.status import AWAITING, Disposition, OrderStatus
 from bcpoll.decide import is_before
@@ -29,16 +29,14 @@ from bcpoll.shell import Shell
 
 log = logging.getLogger(__name__)
 
-# How often the backlog is looked through at most until the stock did not change meanwhile. In a shop that sells every
-# second it always does: then the last look has to do.
+# The backlog is looked through until the stock has stayed the same meanwhile, but at most this often. In a shop that
+# sells every second it never does: then the last look has to do.
 _LOOKS = 3
 
 # Statuses that may not be imported yet but take stock in BigCommerce. Where thousands of orders are in one of them, it
 # is not looked through to the end: most of those are abandoned.
 _NOT_YET = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, *sorted(AWAITING))
 _MOST_PAGES = 4
-
-_LIVE = frozenset({AppliedState.UNPAID, AppliedState.OPEN, AppliedState.PAID})
 
 
 @dataclass(slots=True)
@@ -135,7 +133,8 @@ class OpeningStock:
         if start is None:
             return iter(())
         cursor = self._shell.checkpoint.cursor() or start
-        not_imported = [one for one in _NOT_YET if self._shell.policy.statuses.disposition(one) is _NOT_IMPORTED]
+        statuses = self._shell.policy.statuses
+        not_imported = [one for one in _NOT_YET if statuses.disposition(one) is Disposition.NOT_IMPORTED]
         waiting = (islice(source.orders_with_status(status), _MOST_PAGES) for status in not_imported)
         return chain(source.changed_since(max(cursor - self._shell.overlap, start)), *waiting)
 
@@ -195,9 +194,6 @@ class OpeningStock:
         return order if isinstance(order, Order) else None
 
 
-_NOT_IMPORTED = Disposition.NOT_IMPORTED
-
-
 def _is_done(row: LedgerRow | None, raw: Json) -> bool:
     """Whether an order's sale stands, and the order is still as it was then."""
-    return row is not None and row.applied.state in _LIVE and row.fingerprint == fingerprint(raw)
+    return row is not None and row.applied.state.is_live and row.fingerprint == fingerprint(raw)

@@ -1,4 +1,4 @@
-"""An order with its plan: what the decisions hand on, to be carried out, previewed or added up.
+"""An order with its plan, as the decisions hand it on: to be carried out, previewed or added up.
 
 Owns which of its stock movements last. Knows nothing of how a plan is carried out.
 """
@@ -28,7 +28,7 @@ class Planned:
 
     @property
     def fingerprint(self) -> str:
-        """The digest of the version that was planned; reckoned anew whenever it is asked for."""
+        """The digest of the version that was planned; computed on every access."""
         return fingerprint(self.payload)
 
     @property
@@ -42,9 +42,14 @@ def is_neutral(planned: Planned, action: Action) -> bool:
     """Whether the stock that an action moves is put back afterwards, because the POS's count already allows for it.
 
     That is so for sales and refunds from before the start, in a backfill that does not move stock. It is not so for a
-    sale that replaces another: the edit is recent, and voiding the old sale gives back what that one took.
+    sale that replaces another, be it at once or later on: the edit is recent, and voiding the old sale gives back what
+    that one took. And it is so for a refund since the start that is booked anew: what it put into stock stayed there
+    when its backfill was undone.
     """
-    before = planned.history.neutral_before if planned.history else None
-    if before is None or not isinstance(action, CreateSale | CreateRefund) or action.sale.date >= before:
+    history = planned.history
+    if history is None or history.neutral_before is None:
         return False
-    return isinstance(action, CreateRefund) or not any(isinstance(one, VoidSale) for one in planned.plan.actions)
+    if isinstance(action, CreateRefund):
+        return action.was_undone or action.sale.date < history.neutral_before
+    replaces = history.revision > 0 or any(isinstance(one, VoidSale) for one in planned.plan.actions)
+    return isinstance(action, CreateSale) and action.sale.date < history.neutral_before and not replaces

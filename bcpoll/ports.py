@@ -92,11 +92,11 @@ class OrderSource(Protocol):
         ...
 
     def newest_order_ids(self, count: int) -> tuple[int, ...]:
-        """The ids of the newest orders, at most so many, newest first."""
+        """The ids of the newest orders, at most `count`, newest first."""
         ...
 
     def newest_orders(self, count: int) -> list[Json]:
-        """The newest orders, at most so many and no more than a page, newest first, raw with what belongs to them."""
+        """The newest orders, at most `count` and no more than a page, newest first, raw with what belongs to them."""
         ...
 
     def stock(self, product_ids: Collection[int]) -> Mapping[tuple[int, int], StockLevel]:
@@ -113,11 +113,11 @@ class Pace(Protocol):
         ...
 
     def room(self, within: float) -> float:
-        """How many more may be sent within so many seconds; infinity where no limit is known."""
+        """How many more may be sent within this many seconds; infinity where no limit is known."""
         ...
 
     def await_room(self, least: int, within: float) -> None:
-        """Sleep until so many may be sent within so many seconds, or until it is worth asking whether they may."""
+        """Sleep until `least` may be sent within this many seconds, or until it is worth asking whether they may."""
         ...
 
 
@@ -193,7 +193,7 @@ class PointOfSale(Protocol):
         ...
 
     def create_address(self, customer_id: str, body: Json) -> str:
-        """Add an address to a customer and give the token by which a delivery names it."""
+        """Add an address to a customer and give the token by which a delivery may name it."""
         ...
 
     def sale(self, sale_id: str) -> PosSale | None:

@@ -1,6 +1,6 @@
 """Readers for members of rows as the two APIs send them: numbers as text, text as numbers, null, or left out.
 
-Shared by the two adapters. Orders themselves are not read here but in `core.decode`, which knows every member.
+Shared by the two adapters. Orders themselves are not read here but in `core.decode`, by the members in `core.shapes`.
 """
 
 import re

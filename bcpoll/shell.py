@@ -1,4 +1,7 @@
-"""What a pass works with: both sides, the checkpoint, the shop and the merchant's choices, handed over as one."""
+"""The one record that the flow hands on: both sides, the checkpoint, the shop and the merchant's choices.
+
+Built in `cli.wiring`; the flow itself opens and builds nothing.
+"""
 
 import threading
 from collections.abc import Callable

@@ -194,7 +194,7 @@ class StockTaker:
         """Whether its order is set aside because of this stock, and its next try is not due yet."""
         item = self._checkpoint.review_item_of(row.order_id)
         is_ours = item is not None and item.state is ReviewState.OPEN and item.field == IntentKind.STOCK
-        return item is not None and is_ours and (item.next_try is None or item.next_try > self._clock())
+        return is_ours and row.order_id not in {one.order_id for one in self._checkpoint.due(self._clock())}
 
     def _taken_out(self, row: RefundRow) -> TakenOut | None:
         """Take out a refund's goods as far as the POS counts them; None where it is unclear if our reason exists."""

@@ -13,6 +13,7 @@ import re
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -59,6 +60,16 @@ def pytest_collection_finish() -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="module")
+def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """Counts the points at which a module lets something go wrong; says in the end how many, after its `TALLIED`."""
+    points: Counter[str] = Counter()
+    yield points
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n{request.module.TALLIED} {points.total()} points: {dict(points)}")
 
 
 def _stays_here(family: int, address: Any) -> bool:

@@ -325,16 +325,7 @@ def cut_off(
     return list(interrupted(chapters, request.param, every=every))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Counts the points at which something failed, and says in the end how many there were."""
-    counted: Counter[str] = Counter()
-    yield counted
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\nfaults at {counted.total()} points: {dict(counted)}")
-
-
+TALLIED = "faults at"
 FAULT = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 CHAPTER = pytest.mark.parametrize("chapter", [happens.__name__ for happens in STORY])
 

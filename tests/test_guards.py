@@ -81,10 +81,6 @@ def test_home_is_an_empty_folder() -> None:
     assert Path.home() == Path(os.environ["HOME"])
 
 
-def test_golden_files_are_only_rewritten_on_request(*, update_golden: bool, pytestconfig: pytest.Config) -> None:
-    assert update_golden is pytestconfig.getoption("--update-golden")
-
-
 @pytest.mark.parametrize("name", ["dev", "ci", "deep"])
 def test_a_hypothesis_profile_exists(name: str) -> None:
     assert settings.get_profile(name).deadline is None

@@ -47,14 +47,14 @@ _SECRET = ("code", "client_secret", "refresh_token")
 _AHEAD = timedelta(minutes=5)
 _LAST_PART = 4
 
-# A life shorter than a minute is none to reckon with: then the POS's 401 tells when it is over.
+# A life shorter than a minute is not worth tracking: then the POS's 401 tells when it is over.
 _SHORTEST_LIFE = 60
 _LONGEST_LIFE = 10 * 366 * 86_400
 
 # After a refresh ahead of time that failed: how long to go on with the old token before the next try.
 _PAUSE = 60.0
 
-# Refusals beside 400, 401 and 403 that are as final, whatever the endpoint should choose to answer with.
+# Refusals that are as final as 400, 401 and 403: it is not documented which of them the endpoint answers with.
 _FINAL = frozenset({409, 422})
 
 _USED_UP = (

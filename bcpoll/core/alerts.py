@@ -31,7 +31,7 @@ def aside(reason: Reason) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Something that is the matter: since when, in a line, and what to do about it. Never about a person."""
+    """Something that is the matter: since when, in one line, and what to do about it. Never names a person."""
 
     since: datetime
     line: str

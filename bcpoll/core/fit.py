@@ -29,7 +29,7 @@ _SKEW = timedelta(minutes=5)
 
 
 def is_old_version(version: str, today: datetime) -> bool:
-    """Whether a dated version of the POS's API may be past its end: an older one would answer, without a word."""
+    """Whether a dated version of the POS's API may be past its end: an older one then answers without saying so."""
     year, month = map(int, version.split("-"))
     return (today.year - year) * 12 + today.month - month >= _MONTHS_SUPPORTED
 

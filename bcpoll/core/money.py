@@ -40,7 +40,7 @@ class Currency:
 
 
 def round_money(amount: Decimal, digits: int) -> Decimal:
-    """Round half up, away from zero, to so many decimals: the only rounding rule in the program."""
+    """Round half up, away from zero, to this many decimals: the only rounding rule in the program."""
     return amount.quantize(_STEPS[digits], context=_CONTEXT)
 
 

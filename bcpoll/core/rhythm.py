@@ -15,7 +15,7 @@ WEEK = timedelta(weeks=1)
 # Fewer gaps between passes show no pace: somebody may have started each by hand.
 _GAPS = 3
 
-# A pass is late when it should have begun so many of its own intervals ago, but never sooner than a minute.
+# A pass is late when it should have begun this many of its own intervals ago, but never sooner than a minute.
 _LATE = 2
 _SOONEST_LATE = timedelta(minutes=1)
 
@@ -58,14 +58,15 @@ def next_run(begun: Sequence[datetime], told: datetime | None, now: datetime) ->
 WEEKS = 4
 """How many weeks of orders show what is usual."""
 
-# A silence is told once so many orders would have come in it by the same hours of the weeks before, on the shop's own
-# clocks: if orders come independently of one another, that many are missing by chance once in more than 20,000 times.
+# A silence is told once this many orders would have come in it, going by the same hours of the weeks before on the
+# shop's own clocks: if orders come independently of one another, that happens by chance less than once in 20,000
+# times.
 _MISSED = 10
 
 # And only when it is longer, by half, than any other of those weeks: holidays and nights are the shop's own.
 _LONGER_NUMERATOR, _LONGER_DENOMINATOR = 3, 2
 
-# Before the shop has sold for so long, nothing is usual yet.
+# Before the shop has sold for this long, nothing is usual yet.
 _SEEN_FOR = 2 * WEEK
 
 

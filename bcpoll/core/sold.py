@@ -20,7 +20,7 @@ from bcpoll.core.times import parse_time
 
 _OPEN_ATTRIBUTES = frozenset({"delivery", "pickup"})
 
-# More digits than any amount has: a longer text is no number to reckon with.
+# More digits than any amount has: a longer text is not taken for a number.
 _LONGEST_NUMBER = 40
 
 

@@ -52,7 +52,7 @@ def exact_units(paid: Decimal, tax: Decimal, quantity: int) -> tuple[Units, ...]
 
 
 def _split(net: Decimal, tax: Decimal, quantity: int) -> Iterator[Units]:
-    """Give the hundred-thousandths that do not divide to the first so many units, for net and tax apart."""
+    """Spread the hundred-thousandths that do not divide over the first units, one each, for net and tax apart."""
     price, dear = divmod(int(net / _UNIT), quantity)
     levy, taxed = divmod(int(tax / _UNIT), quantity)
     done = 0

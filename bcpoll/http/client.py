@@ -108,11 +108,11 @@ class Client:
         self._budget.reserve(percent)
 
     def room(self, within: float) -> float:
-        """How many requests the rate limit lets through within so many seconds; infinity where none is known."""
+        """How many requests the rate limit lets through within this many seconds; infinity where none is known."""
         return self._budget.room(within)
 
     def await_room(self, least: int, within: float) -> None:
-        """Sleep until the rate limit may let so many requests through within so many seconds."""
+        """Sleep until the rate limit lets this many requests through within this many seconds."""
         self._budget.await_room(least, within)
 
     def get(

@@ -45,7 +45,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One thing to ask or to write, whatever number of attempts it takes."""
+    """One request to make, however many attempts it takes."""
 
     method: str
     path: str
@@ -177,7 +177,7 @@ def _reason(error: Exception) -> str:
 
 
 def new_session(most: int, base_url: str) -> requests.Session:
-    """The connections to one side, at most so many kept open, and what its surroundings say about them.
+    """The connections to one side, a limited number kept open, and what the environment says about them.
 
     Proxies and certificates named in the environment hold, but not on loopback, where the token would go to the proxy
     in the open. Requests are handed to the adapter itself: no cookies, no redirects, no ~/.netrc.

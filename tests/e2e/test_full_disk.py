@@ -37,17 +37,9 @@ KIB = 1024
 # Which sizes are tried: nothing at all, the first page, and on in steps up to the size that is enough.
 STEP = 32 * KIB
 
+TALLIED = "the disk was full at"
+
 CHAPTER = pytest.mark.parametrize("chapter", [one.__name__ for one in CHAPTERS])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Counts the points at which the disk was full, and says in the end how many there were."""
-    points: Counter[str] = Counter()
-    yield points
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\nthe disk was full at {points.total()} points: {dict(points)}")
 
 
 def says_that_it_is_full(said: Said, desk: Desk) -> bool:

@@ -212,15 +212,7 @@ def chapters(tmp_path_factory: pytest.TempPathFactory, forks: ForkServerContext)
     return found
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Counts the points at which the program was killed, and says in the end how many there were."""
-    points: Counter[str] = Counter()
-    yield points
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\nkilled at {points.total()} points: {dict(points)}")
-
+TALLIED = "killed at"
 
 CHAPTER = pytest.mark.parametrize("chapter", [one.__name__ for one in CHAPTERS])
 MOMENT = pytest.mark.parametrize("moment", MOMENTS)
