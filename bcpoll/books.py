@@ -6,6 +6,7 @@ Owns what the ledger says of an order and how an order is set aside. Decides not
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bcpoll.apply import Outcome
@@ -172,14 +173,15 @@ def _backfilled(outcome: Outcome) -> Iterator[BackfilledOrder]:
     """What is remembered of an order that a backfill wrote or could not finish; nothing where nothing is imported."""
     history, is_well = outcome.planned.history, outcome.is_finished and outcome.rejected is None
     if history is not None and (outcome.applied.revision or not is_well):
-        yield _backfilled_order(history, outcome.applied, is_pending=not is_well)
+        begun = replace(history, revision=outcome.applied.revision) if outcome.written else history
+        yield _backfilled_order(begun, outcome.applied, is_pending=not is_well)
 
 
 def _backfilled_order(history: History, applied: Applied, *, is_pending: bool) -> BackfilledOrder:
     return BackfilledOrder(
         order_id=applied.order_id,
         backfill_id=history.backfill_id,
-        revision=applied.revision,
+        revision=applied.revision if applied.state.is_live else history.revision,
         is_neutral=history.neutral_before is not None,
         is_pending=is_pending,
     )

@@ -1,7 +1,7 @@
 """One pass: recover, poll, decode, translate, plan, apply, checkpoint, in this order and never back.
 
-Owns which orders are looked at, in which order, and when the cursor moves. What is done about each is `decide`'s, how
-it is written down `books`'. Reads no clock of its own.
+Owns which orders are looked at, in which order, and when the cursor moves. What to do about each is
+up to `decide`, how to record it up to `books`. Reads no clock of its own.
 """
 
 import logging
@@ -24,17 +24,20 @@ from bcpoll.logs import about_order, of_run
 from bcpoll.page import Pages
 from bcpoll.planned import Planned
 from bcpoll.recover import recover
-from bcpoll.resolve import OpeningsOf
+from bcpoll.resolve import PRODUCT_FEED, OpeningsOf, read_product_feed
 from bcpoll.shell import Shell
 from bcpoll.start import SWEEP, begin
 from bcpoll.transactions import outstanding
 
 log = logging.getLogger(__name__)
 
-# Orders that stood on no page are read one by one, and carried out in pages of so many.
+# Orders that no page of the list held are read one by one, and carried out in pages of this many.
 _AT_ONCE = 50
 
 _SWEEP_EVERY = timedelta(days=1)
+
+# Why an order from before the start may be set aside: for a refund of it, or because the store did not find it then.
+_FOR_A_REFUND = frozenset({Reason.REFUND_OF_OLDER_ORDER, Reason.REFUND_UNCLEAR})
 
 # The kind of a run that looks only at named orders, or at those that are set aside and due.
 _NAMED = "orders"
@@ -78,14 +81,14 @@ def run_pass(shell: Shell, scope: Scope = Scope()) -> Report:
     """Run one pass and keep its outcome in the checkpoint; raises what stopped it."""
     run_id = shell.checkpoint.begin_run(_NAMED if scope.order_ids or scope.only_due else POLL, shell.clock())
     with ThreadPoolExecutor(max_workers=shell.workers, thread_name_prefix="pos") as pool, of_run(str(run_id)):
-        one = _Pass(shell, run_id, pool)
+        this = _Pass(shell, run_id, pool)
         try:
-            one.run(scope)
+            this.run(scope)
         except BcpollError as error:
             outcome = RunOutcome.STOPPED if isinstance(error, RetryLater) else RunOutcome.FAILED
-            shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(one.counts), error.message)
+            shell.checkpoint.end_run(run_id, shell.clock(), outcome, dict(this.counts), error.message)
             raise
-    report = Report(counts=one.counts, waiting=sum(shell.checkpoint.review_counts().values()))
+    report = Report(counts=this.counts, waiting=sum(shell.checkpoint.review_counts().values()))
     outcome = RunOutcome.SET_ASIDE if report.set_aside else RunOutcome.DONE
     shell.checkpoint.end_run(run_id, shell.clock(), outcome, report.counts)
     return report
@@ -116,7 +119,7 @@ class _Pass:
         self._books, self._refunds, self._decider = self._pages.books, self._pages.refunds, self._pages.decider
 
     def run(self, scope: Scope) -> None:
-        """Everything in order; each page ends with its own transaction."""
+        """Run the whole pass; each page ends with its own transaction."""
         shell = self._shell
         self._pages.heed_stop()
         self.counts += recover(shell, run_id=self._run_id)
@@ -149,6 +152,8 @@ class _Pass:
         for rows in shell.source.changed_since(self._since(scope, start, is_sweep=is_sweep)):
             self._page(rows, moves_cursor=scope.since is None)
         self._follow_refunds()
+        for group in self._cut_short():
+            self._page(list(self._raw_orders(group)))
         # New orders first: an old one whose retry ends the pass must not keep them waiting.
         self._retry()
         self._pages.settle_stock()
@@ -162,6 +167,9 @@ class _Pass:
         checkpoint, now = self._shell.checkpoint, self._shell.clock
         for group in self._outstanding():
             self._page(list(self._raw_orders(group)), again=True)
+        if checkpoint.feed_version(PRODUCT_FEED):
+            # A code may have gone over to another product, of which no order tells.
+            read_product_feed(self._shell.pos, checkpoint)
         self._check_newest()
         checkpoint.prune(now() - self._shell.keep_payloads)
         checkpoint.set_mark(SWEEP, now())
@@ -202,6 +210,8 @@ class _Pass:
             since = self._since(scope, start, is_sweep=is_sweep)
             evaluated = [self._evaluated(rows) for rows in shell.source.changed_since(since)]
             evaluated += [self._evaluated(list(self._raw_orders(group))) for group in self._refunded_orders()]
+            seen = {one.order_id for page in evaluated for one in page.planned}
+            evaluated += [self._evaluated(list(self._raw_orders(group))) for group in self._cut_short(seen)]
             evaluated.append(self._evaluated(list(self._raw_orders(self._due())), again=True))
             late = self._outstanding() if is_sweep else ()
             evaluated += [self._evaluated(list(self._raw_orders(group)), again=True) for group in late]
@@ -269,6 +279,13 @@ class _Pass:
         order_ids = [order_id for order_id in self._refunds.due_orders() if order_id not in self._looked_at]
         yield from _in_groups(order_ids)
 
+    def _cut_short(self, seen: Collection[int] = ()) -> Iterator[list[int]]:
+        """Orders that an earlier run left half written and that stood on no page, in groups.
+
+        A sale that was voided so that another takes its place is gone, and the order may never change again.
+        """
+        return _in_groups([order_id for order_id in self._shell.checkpoint.cut_short() if order_id not in seen])
+
     def _outstanding(self) -> Iterator[list[int]]:
         """Orders that may have been paid without a change of modification time, but for those just decided about."""
         found = outstanding(self._shell.checkpoint, self._shell.policy, self._shell.clock())
@@ -277,7 +294,7 @@ class _Pass:
     def _due(self) -> dict[int, ReviewItem]:
         """Review items whose next try has come, by order; one without an order id cannot be read again."""
         due = {item.order_id: item for item in self._shell.checkpoint.due(self._shell.clock()) if item.order_id}
-        self._older = {one.order_id for one in due.values() if one.reason is Reason.REFUND_OF_OLDER_ORDER}
+        self._older = {one.order_id for one in due.values() if one.reason in _FOR_A_REFUND}
         return due
 
     # --- writing -----------------------------------------------------------------------------------------------------

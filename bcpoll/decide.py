@@ -147,9 +147,11 @@ class Decider:
             self._refunds.ask(order_ids)
 
     def refunds_of(self, order_ids: Collection[int]) -> Mapping[int, OrderRefunds]:
-        """What is known of refunds of these orders."""
-        if self._shell.policy.refunds is Refunds.IGNORE or not order_ids:
+        """What is known of refunds of these orders; where refunds are ignored, only what was booked before."""
+        if not order_ids:
             return {}
+        if self._shell.policy.refunds is Refunds.IGNORE:
+            return {order_id: found.booked for order_id, found in self._refunds.of(order_ids).items()}
         if self.may_be_behind:
             self._refunds.catch_up(order_ids)
         return self._refunds.of(order_ids)
@@ -207,7 +209,7 @@ class Decider:
         if backfilled is None:
             return None
         before = self._shell.checkpoint.start() if backfilled.is_neutral else None
-        return History(backfill_id=backfilled.backfill_id, neutral_before=before)
+        return History(backfill_id=backfilled.backfill_id, neutral_before=before, revision=backfilled.revision)
 
     def _applied(self, order_id: int, known: "_Known", basis: Basis) -> Applied:
         """What was written for an order, by the ledger; by the POS where the ledger may be behind it, or by people."""
@@ -397,10 +399,13 @@ def _policy_for(history: History | None, policy: Policy) -> Policy:
 
 
 def _lacks_refunds(version: Version, policy: Policy) -> bool:
-    """Whether the status says Refunded, but no refund is known: then the store is asked before anything is decided."""
+    """Whether the store is asked before anything is decided: the status says Refunded, but no refund is known.
+
+    So it is where one is known by its number alone, as after it was undone.
+    """
     head = version.head
     is_refunded = isinstance(head, Head) and head.status is OrderStatus.REFUNDED and is_wanted(head, policy)
-    return is_refunded and version.refunds is NO_REFUNDS
+    return version.refunds.is_untold or (is_refunded and version.refunds is NO_REFUNDS)
 
 
 def _of_older_order(head: Head, version: Version) -> Rejected | None:

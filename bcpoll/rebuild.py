@@ -1,4 +1,4 @@
-"""A lost checkpoint: noticing that it is lost or behind, and making it anew from what the POS holds.
+"""A lost checkpoint: noticing that it is lost or behind, and rebuilding it from what the POS holds.
 
 Owns what can be read back. Our sales are known by their ids, which follow from the order. What the POS cannot tell (the
 version of the order, its content) is left open: the next pass fills it in from the store without writing to the POS.
@@ -24,8 +24,8 @@ from bcpoll.refunds import found_booked, told_rows
 from bcpoll.resolve import PRODUCT_FEED
 from bcpoll.start import fix_start
 
-# How many of the store's newest orders are looked for among our sales. Where bcpoll ran before, one of so many was
-# written; where it did not, a first run costs so many requests more, once.
+# How many of the store's newest orders are looked for among our sales. Where bcpoll ran before, at least one of them
+# was written; where it did not, the first run costs this many requests more, once.
 _PROBED = 20
 
 # What the ledger says was done about an order that was read back.
@@ -61,7 +61,8 @@ def refuse_if_lost(source: OrderSource, pos: PointOfSale, checkpoint: Checkpoint
     for order_id in probed:
         if order_id not in known and pos.sale(sale_id(store_hash, order_id, 1)) is not None:
             raise CheckpointError(
-                f"The checkpoint {checkpoint.path} is new, but the POS holds a sale that bcpoll wrote ({order_id})",
+                f"The checkpoint {checkpoint.path} is new, but the POS holds a sale that bcpoll wrote"
+                f" (order {order_id})",
                 hint="Put the checkpoint back from a backup, or make it anew from the POS: bcpoll rebuild.",
             )
 
@@ -222,7 +223,7 @@ class Rebuild:
         newest = {order_id: row.applied.revision for order_id, row in known.items()}
         found: dict[int, LedgerRow] = {}
         for sale, order_id in ours.values():
-            # 0 for one that somebody else wrote under our name.
+            # 0 for a sale that names BigCommerce but is not ours.
             revision = revision_of(self._store_hash, order_id, sale.id)
             if not revision:
                 self._others[sale.id.lower()] = sale

@@ -35,7 +35,7 @@ from bcpoll.stock import missing, rest_text
 
 log = logging.getLogger(__name__)
 
-# In so many runs a look-up may fail before its order is set aside: a POS that is down comes back within them.
+# How many runs a look-up may fail in before its order is set aside: a POS that is down comes back sooner than that.
 _MOST_LOOK_UPS = 3
 
 
@@ -127,7 +127,7 @@ class _Recovery:
             self._go_on_as_backfill(intent)
 
     def _adjusted(self, intent: Intent, rest: Mapping[str, int]) -> None:
-        """Note what is left of an adjustment, be it for a refund or for what a backfill sold."""
+        """Note what is left of an adjustment, for a refund or for what a backfill sold."""
         if "refund_id" in intent.body:
             self.checkpoint.take_out(int(intent.body["refund_id"]), rest)
         else:
@@ -139,6 +139,7 @@ class _Recovery:
         self.checkpoint.owe_stock(owed_from(memory))
         if memory["refund_id"]:
             self.checkpoint.undo_refunds([int(memory["refund_id"])])
+            self.checkpoint.reopen_backfilled([intent.order_id])
         else:
             self.checkpoint.record([replace(self._ledger_row(intent), disposition=UNDONE)])
 
@@ -146,10 +147,11 @@ class _Recovery:
         """Note what is owed to the stock for a sale of a backfill, and that its order may not be finished."""
         memory = intent.body["history"]
         self.checkpoint.owe_stock(owed_from(memory))
+        row = self.checkpoint.ledger([intent.order_id]).get(intent.order_id)
         pending = BackfilledOrder(
             order_id=intent.order_id,
             backfill_id=int(memory["backfill"]),
-            revision=int(intent.body["applied"]["revision"]),
+            revision=row.applied.revision if row else 0,
             is_neutral=bool(memory["is_neutral"]),
             is_pending=True,
         )

@@ -26,8 +26,6 @@ from bcpoll.shell import Shell
 # Before any store there is.
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
-_STANDING = (RefundState.BOOKED, RefundState.CHANGED)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRefunds:
@@ -37,6 +35,14 @@ class OrderRefunds:
     refunded: Refunded = field(default_factory=Refunded)
     is_due: bool = False
     """Whether the order is to be looked at because of them."""
+
+    is_untold: bool = False
+    """Whether one that waits is known by its number alone, so that the store is to be asked for it."""
+
+    @property
+    def booked(self) -> "OrderRefunds":
+        """The same without what is still to be done."""
+        return OrderRefunds(refunded=self.refunded)
 
 
 NO_REFUNDS = OrderRefunds()
@@ -200,13 +206,14 @@ def found_booked(row: RefundRow, sale: PosSale) -> RefundRow:
 
 
 def _joined(rows: Sequence[RefundRow]) -> OrderRefunds:
-    standing = [row for row in rows if row.state in _STANDING]
+    standing = [row for row in rows if row.state.is_standing]
+    told = [row for row in rows if row.payload]
     units: dict[int, int] = {}
     for row in standing:
         for line_id, count in row.units.items():
             units[line_id] = units.get(line_id, 0) + count
     return OrderRefunds(
-        waiting=tuple(decode_refund(row.payload) for row in rows if row.state is RefundState.WAITING),
+        waiting=tuple(decode_refund(row.payload) for row in told if row.state is RefundState.WAITING),
         refunded=Refunded(
             total=total(row.total or ZERO for row in standing),
             units=units,
@@ -216,4 +223,5 @@ def _joined(rows: Sequence[RefundRow]) -> OrderRefunds:
             undone={row.refund_id: row.undone for row in rows if row.undone},
         ),
         is_due=any(row.is_due for row in rows),
+        is_untold=any(row.state is RefundState.WAITING and not row.payload for row in rows),
     )

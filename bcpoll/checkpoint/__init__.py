@@ -109,6 +109,16 @@ class Checkpoint(Progress, Ledger, Intents, RefundLedger, Backfills, Review, Ref
             self.take_refunds_back(dismissed)
             return super().retry(item_ids, now)
 
+    def end_refunds(self) -> None:
+        """Forget how far refunds were read, and leave to people those that wait.
+
+        Who has refunds ignored for a while books those of that time by hand.
+        """
+        if self.refunds_start() is not None:
+            with self.atomic():
+                super().end_refunds()
+                self.let_waiting_refunds_go()
+
     def prune(self, before: datetime) -> int:
         """Blank what was sent and set aside, where it was settled or closed before a time, and give how many rows.
 

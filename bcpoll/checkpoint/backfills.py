@@ -67,6 +67,10 @@ class Backfills(CheckpointFile):
         """Note that a backfill has seen all of its window: one of the same window then begins anew."""
         self._write("UPDATE backfills SET ended_at = ? WHERE id = ?", time_text(now), backfill_id)
 
+    def end_backfills(self, now: datetime) -> None:
+        """Have the next backfill of any window begin anew: what those so far have seen is about to be undone."""
+        self._write("UPDATE backfills SET ended_at = ? WHERE ended_at IS NULL", time_text(now))
+
     def backfills(self) -> list[Backfill]:
         """All backfills, oldest first."""
         return self._read(_backfill, "SELECT * FROM backfills ORDER BY id")
@@ -87,10 +91,23 @@ class Backfills(CheckpointFile):
         return {row.order_id: row for row in found}
 
     def backfilled_after(self, order_id: int, limit: int) -> list[BackfilledOrder]:
-        """The next so many orders that a backfill wrote, by id."""
+        """The next orders that a backfill wrote, at most `limit`, by id."""
         return self._read(
             _backfilled, "SELECT * FROM backfilled WHERE order_id > ? ORDER BY order_id LIMIT ?", order_id, limit
         )
+
+    def reopen_backfilled(self, order_ids: Collection[int]) -> None:
+        """Have the next backfill look at these orders once more, for of their sales only those of refunds are undone.
+
+        No pass does so before an order changes: whoever undoes a backfill is likely to go on with that.
+        """
+        ids = any_of(order_ids)
+        with self.atomic():
+            self._write("UPDATE backfilled SET is_pending = 1 WHERE order_id IN (SELECT value FROM json_each(?))", ids)
+            self._write(
+                "UPDATE ledger SET fingerprint = '', run_id = NULL WHERE order_id IN (SELECT value FROM json_each(?))",
+                ids,
+            )
 
     def forget_backfilled(self, order_ids: Collection[int]) -> None:
         """Forget that these orders were brought over."""
@@ -103,7 +120,7 @@ class Backfills(CheckpointFile):
             self._write("DELETE FROM stock_owed WHERE units = 0")
 
     def stock_owed(self, limit: int) -> list[StockOwed]:
-        """What is to be put back into stock, so many products at most."""
+        """What is to be put back into stock, of at most `limit` products."""
         return self._read(
             lambda row: StockOwed(outlet_id=row["outlet_id"], product_id=row["product_id"], units=row["units"]),
             "SELECT * FROM stock_owed ORDER BY outlet_id, product_id LIMIT ?",

@@ -17,7 +17,8 @@ from bcpoll.checkpoint.columns import (
     time_text,
 )
 from bcpoll.checkpoint.file import CheckpointFile, Row
-from bcpoll.checkpoint.records import LedgerRow
+from bcpoll.checkpoint.records import UNDONE, LedgerRow
+from bcpoll.checkpoint.runs import POLL
 from bcpoll.core.sale import Applied, AppliedState
 
 _RECORD = """
@@ -45,6 +46,17 @@ _RECORD = """
 """
 
 
+# Rows without a fingerprint that belong to runs since the last pass that got through. What a person dismissed stays as
+# it is, and what was undone is left alone.
+_CUT_SHORT = """
+    SELECT order_id FROM ledger WHERE fingerprint = '' AND disposition <> ?
+        AND run_id > coalesce((
+            SELECT id FROM runs WHERE kind = ? AND outcome IN ('done', 'set_aside') ORDER BY id DESC LIMIT 1
+        ), 0)
+        AND NOT EXISTS (SELECT 1 FROM review WHERE review.order_id = ledger.order_id AND state = 'dismissed')
+"""
+
+
 class Ledger(CheckpointFile):
     """The part of the checkpoint that knows every order."""
 
@@ -64,6 +76,10 @@ class Ledger(CheckpointFile):
     def recent(self, limit: int) -> list[LedgerRow]:
         """The rows that were written last, newest first."""
         return self._read(_ledger_row, "SELECT * FROM ledger ORDER BY written_at DESC, order_id DESC LIMIT ?", limit)
+
+    def cut_short(self) -> list[int]:
+        """The orders that were written in part since the last pass that got through, and not looked at since."""
+        return sorted(row["order_id"] for row in self._rows(_CUT_SHORT, UNDONE, POLL))
 
     def unpaid(self) -> list[LedgerRow]:
         """The rows of orders that are booked as not paid, by order."""

@@ -34,8 +34,10 @@ _ORDER_KEYS = """
 # addresses.
 _ORDER = "order_id IN (SELECT value FROM json_each(:whom, '$.orders'))"
 _TELLS = "EXISTS (SELECT 1 FROM json_each(:whom, '$.patterns') AS pattern WHERE {column} LIKE pattern.value ESCAPE '!')"
+# What was adjusted in the stock tells of nobody, and is needed to know our own adjustments again.
 _INTENTS = (
-    f"body <> '' AND (order_id > 0 AND {_ORDER} OR target IN (SELECT value FROM json_each(:whom, '$.keys'))"
+    f"body <> '' AND kind <> 'stock' AND (order_id > 0 AND {_ORDER}"
+    " OR target IN (SELECT value FROM json_each(:whom, '$.keys'))"
     f" OR {_TELLS.format(column='body')})"
 )
 _PAYLOAD = f"payload <> '' AND ({_ORDER} OR {_TELLS.format(column='payload')})"
@@ -50,7 +52,7 @@ _ORDERS = f"""
     UNION SELECT order_id FROM intents WHERE order_id > 0 AND {_TELLS.format(column="body")}
     UNION SELECT order_id FROM ledger WHERE (customer_key <> '' OR note <> '') AND {_ORDER}
     UNION SELECT order_id FROM review WHERE payload <> '' AND {_ORDER}
-    UNION SELECT order_id FROM intents WHERE order_id > 0 AND body <> '' AND {_ORDER}
+    UNION SELECT order_id FROM intents WHERE order_id > 0 AND body <> '' AND kind <> 'stock' AND {_ORDER}
     UNION SELECT order_id FROM refunds WHERE payload <> '' AND {_ORDER}
 """
 
@@ -109,7 +111,7 @@ class Traces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Whom:
-    """By what a person is found."""
+    """What a person is found by."""
 
     keys: tuple[str, ...]
     """What customers go by."""

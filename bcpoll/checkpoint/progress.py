@@ -26,7 +26,7 @@ class Progress(CheckpointFile):
             self._write("UPDATE shop SET store_hash = ?, pos = ?", store_hash, pos)
 
     def check_owner(self, store_hash: str, pos: str) -> None:
-        """Raise CheckpointError if the checkpoint belongs to another store or POS; one of nobody's will do."""
+        """Raise CheckpointError if the checkpoint belongs to another store or POS; one without an owner is fine."""
         ((store_before, pos_before),) = self._rows("SELECT store_hash, pos FROM shop")
         if store_before and (store_before, pos_before) != (store_hash, pos):
             raise CheckpointError(
@@ -66,9 +66,8 @@ class Progress(CheckpointFile):
         return self.mark(_REFUNDS_START)
 
     def end_refunds(self) -> None:
-        """Forget how far refunds were read: who has them ignored for a while books those of that time by hand."""
-        if self.refunds_start() is not None:
-            self._write("DELETE FROM marks WHERE name IN (?, ?)", _REFUNDS_CURSOR, _REFUNDS_START)
+        """Forget how far refunds were read."""
+        self._write("DELETE FROM marks WHERE name IN (?, ?)", _REFUNDS_CURSOR, _REFUNDS_START)
 
     def _move(self, name: str, to: datetime) -> bool:
         moved = self._write(

@@ -134,6 +134,11 @@ class RefundState(StrEnum):
     LEFT = "left"
     """A person said that nothing is to be done."""
 
+    @property
+    def is_standing(self) -> bool:
+        """Whether the POS holds a sale of the refund."""
+        return self in (RefundState.BOOKED, RefundState.CHANGED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedRefund:
@@ -200,6 +205,8 @@ class History:
     backfill_id: int
     neutral_before: datetime | None
     """None where its sales move the stock like any others."""
+    revision: int = 0
+    """Which sale of the order the backfill wrote last; 0 for none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

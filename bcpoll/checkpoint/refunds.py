@@ -150,6 +150,10 @@ class RefundLedger(CheckpointFile):
                 order_id,
             )
 
+    def let_waiting_refunds_go(self) -> None:
+        """Leave to people all refunds that wait now; what is told later counts anew."""
+        self._write("UPDATE refunds SET is_due = 0, state = 'left' WHERE state = 'waiting'")
+
     def take_refunds_back(self, order_ids: Collection[int]) -> None:
         """Have refunds wait again that were left to people."""
         self._write(

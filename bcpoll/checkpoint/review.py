@@ -48,7 +48,7 @@ _FIND = """
 
 
 def next_try(reason: Reason, tries: int, now: datetime) -> datetime | None:
-    """When to try again after so many tries, or None where the reason cannot pass without a person."""
+    """When to try again after this many tries, or None where the reason cannot pass without a person."""
     if not REASONS[reason].may_pass:
         return None
     distance = _FIRST_DISTANCE
@@ -144,11 +144,15 @@ class Review(CheckpointFile):
         )
 
     def due(self, now: datetime) -> list[ReviewItem]:
-        """Open items whose next try has come, longest overdue first."""
+        """Open items whose next try has come, longest overdue first.
+
+        One that is further off than any is put was noted by a clock that ran ahead: it would never come.
+        """
         return self._read(
             _item,
-            "SELECT * FROM review WHERE next_try IS NOT NULL AND next_try <= ? ORDER BY next_try, id",
+            "SELECT * FROM review WHERE next_try IS NOT NULL AND (next_try <= ? OR next_try > ?) ORDER BY next_try, id",
             time_text(now),
+            time_text(now + _LONGEST_DISTANCE),
         )
 
     def review_items(self, states: Collection[str] = (ReviewState.OPEN,)) -> list[ReviewItem]:

@@ -66,7 +66,7 @@ class Runs(CheckpointFile):
         return self._read(_run, "SELECT * FROM runs WHERE kind = ? ORDER BY id DESC LIMIT ?", POLL, limit)
 
     def last_success(self) -> Run | None:
-        """The latest pass that got through everything there was, be it that orders were set aside; None if none did."""
+        """The latest pass that got through everything, also with orders set aside; None if none did."""
         found = self._read(
             _run,
             "SELECT * FROM runs WHERE outcome IN ('done', 'set_aside') AND kind = ? ORDER BY id DESC LIMIT 1",

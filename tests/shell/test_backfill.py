@@ -20,6 +20,7 @@ from bcpoll.sandbox import pos_stock
 from bcpoll.sandbox.faults import Fault
 from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.switches import Switches
+from bcpoll.send import void_sale
 from bcpoll.undo import to_undo
 
 ADJUST = "POST /stock_adjustments"
@@ -301,6 +302,46 @@ class TestStock:
 
         assert shop.review() == []
         assert shop.lives() == []
+
+    @pytest.mark.parametrize("trouble", ["killed", "unreachable", "voided by hand"])
+    def test_an_edit_of_an_unfinished_order_moves_the_stock_however_long_the_new_sale_takes(self, trouble):
+        shop = Shop()
+        old = shop.order("MUG", 3, at=NOW - YEAR, status=OrderStatus.REFUNDED)
+        shop.count_stock()
+        shop.time.at = NOW
+        shop.backfill()
+        assert [item.reason for item in shop.review()] == [Reason.REFUND_UNKNOWN]
+        shop.edit(old, shop.store.item("MUG", 2))
+        if trouble == "killed":
+            shop.dies_at_write(2, after=False)
+        elif trouble == "unreachable":
+            shop.fails(Fault.REFUSED, "POST", "/sales", times=50)
+        else:
+            shop.world.switch(void_by_put="refused")
+        with suppress(RetryLater, Killed):
+            shop.pass_()
+        shop.restart()
+        if trouble == "voided by hand":
+            shop.world.switch(void_by_put="works")
+            with shop.connected() as shell:
+                assert void_sale(shell.pos, shop.row(old).applied.sale_id).is_done
+
+        shop.later(2)
+
+        assert (shop.states(old), shop.lives()) == (["voided", "closed"], [])
+
+    def test_an_undone_order_that_a_new_backfill_could_not_write_moves_no_stock_when_a_pass_writes_it(self):
+        shop = with_history(1)
+        shop.backfill()
+        shop.undo()
+        shop.store.overwrite(100, {"total_inc_tax": "1.0000"})
+        shop.backfill()
+        assert len(shop.review()) == 1
+        shop.store.overwrite(100, {"total_inc_tax": "21.6000"})
+
+        shop.later()
+
+        assert (shop.states(100), shop.review(), shop.lives()) == (["voided", "closed"], [], [])
 
     def test_an_order_of_the_past_that_was_set_aside_is_no_part_of_what_a_new_product_begins_with(self):
         shop = Shop()
@@ -681,6 +722,84 @@ class TestUndo:
 
         assert sorted(shop.states(old)) == ["closed"] * 2 + ["voided"] * 4
         assert shop.lives() == []
+        assert shop.review() == []
+
+    def test_a_new_backfill_books_a_refund_from_after_the_start_however_long_ago_it_was(self):
+        shop = with_history(1)
+        shop.backfill()
+        shop.happens(shop.refund, 100, Refund(lines={0: 1}))
+        shop.pass_()
+        for _ in range(2):
+            shop.time.forward(days=9)
+            shop.happens(shop.refund, shop.order(quantity=2), Refund(lines={0: 1}))
+            shop.pass_()
+        shop.undo()
+
+        shop.backfill()
+
+        assert (shop.lives(), shop.review()) == ([], [])
+
+    @pytest.mark.parametrize("is_killed", [False, True])
+    def test_a_backfill_that_was_cut_short_and_undone_begins_anew(self, is_killed):
+        shop = with_history(6)
+        shop.backfill(limit=3)
+        if is_killed:
+            shop.dies_at_write(2, after=True)
+        with suppress(Killed):
+            shop.undo()
+        shop.restart()
+
+        shop.backfill()
+
+        assert shop.lives() == []
+
+    @pytest.mark.parametrize("how", ["killed", "busy"])
+    def test_an_order_that_was_half_undone_is_whole_again_after_a_new_backfill(self, how):
+        shop = Shop()
+        old = shop.order("MUG", 3, at=NOW - YEAR)
+        shop.refund(old, Refund(lines={0: 2}))
+        shop.store.refunds[-1]["created"] = "2025-12-01T09:00:00Z"
+        shop.count_stock()
+        shop.backfill()
+        if how == "killed":
+            shop.dies_at_write(2, after=False)
+        else:
+            shop.watch("PUT", "/sales", lambda: shop.fails(Fault.BUSY_SECONDS, "PUT", "/sales", times=99))
+        with suppress(Killed, RetryLater):
+            shop.undo()
+        assert shop.states(old) == ["closed", "voided"]
+        shop.restart()
+        shop.later()
+
+        shop.backfill()
+
+        assert sorted(shop.states(old)) == ["closed", "closed", "voided"]
+        assert (shop.lives(), shop.review()) == ([], [])
+
+    def test_after_move_stock_no_goods_of_a_refund_are_put_back_that_were_never_taken_out(self):
+        shop = with_history(1, settings={"sync": {"restock_refunds": False}})
+        before = shop.stock()
+        shop.backfill(moves_stock=True)
+        shop.happens(shop.refund, 100, Refund(lines={0: 1}))
+        shop.fails(Fault.ERROR_500, "POST", "/stock_adjustments", times=99)
+        shop.later()
+        shop.restart()
+        [item] = shop.review()
+        shop.checkpoint.dismiss(item.id, "counted by hand", shop.time.now())
+
+        shop.undo()
+
+        assert (shop.stock(), adjusted(shop)) == (before, [])
+
+    def test_an_order_of_which_nothing_could_be_read_is_forgotten_too(self):
+        shop = with_history(2)
+        shop.store.overwrite(100, {"status_id": 77})
+        shop.backfill()
+
+        shop.undo()
+
+        with shop.connected() as shell:
+            assert to_undo(shell).orders == 0
         assert shop.review() == []
 
     def test_an_order_that_was_set_aside_is_forgotten(self):

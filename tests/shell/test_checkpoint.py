@@ -827,6 +827,11 @@ class TestReview:
         assert [item.order_id for item in checkpoint.due(NOW + 4 * MINUTE)] == [2]
         assert [item.order_id for item in checkpoint.due(NOW + 5 * MINUTE)] == [2, 1]
 
+    def test_an_item_that_was_set_aside_by_a_clock_far_ahead_does_not_wait_for_it(self, checkpoint):
+        set_aside(checkpoint, rejected(1), now=NOW + 365 * DAY)
+
+        assert [item.order_id for item in checkpoint.due(NOW)] == [1]
+
     def test_a_person_can_ask_for_a_try_of_some_or_of_all(self, checkpoint):
         for order_id in (1, 2, 3):
             set_aside(checkpoint, rejected(order_id, reason=Reason.FOREIGN_CURRENCY))

@@ -541,7 +541,7 @@ class TestTheLifeOfAnOrder:
         pays(shop, order)
         report = shop.pass_()
 
-        assert [(sale["state"], sale["attributes"]) for sale in shop.sales(order)] == [("closed", [])]
+        assert [(sale["state"], sale["attributes"]) for sale in shop.sales(order)] == [("closed", ["onaccount"])]
         assert report.counts["settled"] == 1
 
     def test_an_order_cancelled_before_it_was_seen_may_be_left_out(self) -> None:

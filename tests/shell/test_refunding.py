@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import NOW, Killed, Shop
+from shop import ADA, BASIL, NOW, Killed, Shop
 
 from bcpoll.checkpoint import IntentKind, RefundState
 from bcpoll.core.plan import refund_sale_id
@@ -407,6 +407,21 @@ def test_it_stays_left_alone_when_it_changes_or_is_tried_again(older: tuple[Shop
     assert f"GET /v2/orders/{order_id}" not in shop.asked("store")
 
 
+def test_it_stays_left_alone_when_the_store_could_not_find_it_for_a_while() -> None:
+    shop = a_shop(switches=Switches(refunds="leave_date"))
+    order_id = shop.order(quantity=2, at=NOW - timedelta(days=3))
+    shop.pass_()
+    shop.happens(shop.refund, order_id, ONE_MUG)
+    gone = shop.store.orders.pop(order_id)
+    shop.pass_()
+    assert reasons(shop) == [Reason.REFUND_UNCLEAR]
+    shop.store.orders[order_id] = gone
+
+    shop.later()
+
+    assert (reasons(shop), shop.states(order_id)) == ([Reason.REFUND_OF_OLDER_ORDER], [])
+
+
 def test_dismissing_it_lets_the_refund_go_and_a_later_one_comes_back(older: tuple[Shop, int]) -> None:
     shop, order_id = older
     shop.checkpoint.dismiss(shop.review()[0].id, "booked by hand", shop.time.now())
@@ -770,6 +785,22 @@ def test_an_adjustment_that_is_forbidden_leaves_nothing_open() -> None:
         shop.pass_()
     assert (booked(shop, order_id), shop.checkpoint.open_intents()) == (["-10.80"], [])
     assert is_quiet_after(shop)
+
+
+def test_to_forget_a_buyer_forgets_no_adjustment() -> None:
+    shop = a_shop(restock=False)
+    one, two = sold(shop), sold(shop, shopper=BASIL)
+    shop.happens(shop.refund, one, ONE_MUG)
+    shop.pass_()
+    shop.checkpoint.forget_person(ADA.email)
+    shop.happens(shop.refund, two, ONE_MUG)
+    # So that what was adjusted is first looked at when there is something to adjust.
+    shop.fails(Fault.ERROR_500, "GET", "/stock_adjustments", times=5)
+
+    shop.pass_()
+
+    assert adjusted(shop) == ["-1", "-1"]
+    assert not shop.checkpoint.traces(ADA.email).is_known
 
 
 def test_products_that_are_not_counted_are_not_adjusted() -> None:
