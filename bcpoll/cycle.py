@@ -115,6 +115,8 @@ class _Pass:
         """Orders that were looked at so far because of a refund."""
         self._unpaid: set[int] = set()
         """Orders decided about so far that are booked as not paid."""
+        self._unreadable: set[int] = set()
+        """Orders that are in the store and could not be read."""
         self._pages = Pages(shell, run_id=run_id, pool=pool, counts=self.counts, start=lambda: self._start)
         self._books, self._refunds, self._decider = self._pages.books, self._pages.refunds, self._pages.decider
 
@@ -137,7 +139,7 @@ class _Pass:
         if self._shell.checkpoint.start() is None:
             self._shell.before_first()
         self._decider.ask_refunds(order_ids)
-        self._page(list(self._raw_orders(order_ids)), again=True)
+        self._page(list(self._raw_orders(order_ids, is_named=True)), again=True)
         self._pages.settle_stock()
 
     def _run_all(self, scope: Scope) -> None:
@@ -200,7 +202,7 @@ class _Pass:
         shell = self._shell
         if scope.order_ids:
             self._decider.ask_refunds(scope.order_ids)
-            evaluated = [self._evaluated(list(self._raw_orders(scope.order_ids)), again=True)]
+            evaluated = [self._evaluated(list(self._raw_orders(scope.order_ids, is_named=True)), again=True)]
         else:
             self._start = start = shell.checkpoint.start() or shell.start or shell.source.server_time()
             is_sweep = scope.since is None and self._is_sweep_due()
@@ -248,15 +250,33 @@ class _Pass:
         # A mark from the future is a clock that was set back: sweep rather than never again.
         return last is not None and not timedelta(0) <= self._shell.clock() - last < _SWEEP_EVERY
 
-    def _raw_orders(self, order_ids: Iterable[int]) -> Iterator[Json]:
+    def _raw_orders(self, order_ids: Iterable[int], *, is_named: bool = False) -> Iterator[Json]:
+        """The orders as they are by now, read one by one; one that is gone is left out.
+
+        So is one that cannot be read, unless a person named it.
+        """
         for order_id in order_ids:
             with about_order(order_id):
-                raw = self._shell.source.order(order_id)
-            if raw is None:
-                log.warning("BigCommerce has no order %s", order_id, extra={"order": order_id})
-                self.counts["not_found"] += 1
-            else:
+                raw = self._raw_order(order_id, is_named=is_named)
+            if raw is not None:
                 yield raw
+
+    def _raw_order(self, order_id: int, *, is_named: bool) -> Json | None:
+        try:
+            raw = self._shell.source.order(order_id)
+        except (TooHeavy, WrongAnswer) as error:
+            if is_named:
+                raise
+            # One order that the store breaks over must not keep all others waiting. If all of it is down, this says so.
+            self._shell.source.server_time()
+            log.warning("order %s cannot be read: %s", order_id, error.message, extra={"order": order_id})
+            self._unreadable.add(order_id)
+            self.counts["unreadable"] += 1
+            return None
+        if raw is None:
+            log.warning("BigCommerce has no order %s", order_id, extra={"order": order_id})
+            self.counts["not_found"] += 1
+        return raw
 
     def _read_refunds(self, scope: Scope, *, is_sweep: bool) -> BcpollError | None:
         """Read and keep refunds; gives the error where that list alone fails, so that orders need not wait for it."""
@@ -310,7 +330,7 @@ class _Pass:
         self._remembered(self._pages.carry_out(rows, self._basis(again=again), also=move_cursor))
 
     def _retry(self) -> None:
-        """Try what is due once more; an order that is gone from the store is asked for less and less often."""
+        """Try what is due once more; an order that the store does not give is asked for less and less often."""
         due = self._due()
         self._decider.ask_refunds(
             [order_id for order_id, found in self._decider.refunds_of(due.keys()).items() if found.waiting]
@@ -327,7 +347,7 @@ class _Pass:
         for group in self._refunded_orders():
             rows = list(self._raw_orders(group))
             self._page(rows)
-            for order_id in set(group) - {order_id_of(raw) for raw in rows}:
+            for order_id in set(group) - {order_id_of(raw) for raw in rows} - self._unreadable:
                 gone = Rejected(
                     order_id=order_id,
                     reason=Reason.REFUND_UNCLEAR,

@@ -31,6 +31,7 @@ _COUNTED = (
     ("unchanged", "unchanged"),
     ("set_aside", "set aside"),
     ("not_found", "not found in BigCommerce"),
+    ("unreadable", "not to be read in BigCommerce"),
 )
 
 

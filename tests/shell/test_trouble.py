@@ -8,10 +8,12 @@ from shop import Shop
 from bcpoll import decide
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
-from bcpoll.errors import Unreachable
+from bcpoll.errors import TooHeavy, Unreachable, WrongAnswer
 from bcpoll.sandbox import pos_sales
 from bcpoll.sandbox.faults import Fault
+from bcpoll.sandbox.refunds import Refund
 from bcpoll.sandbox.switches import Switches
+from bcpoll.start import SWEEP
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.HTML_BODY])
@@ -29,6 +31,80 @@ def test_an_order_whose_lines_break_the_store_over_and_over_holds_up_no_other(fa
     shop.later()
     assert shop.states(heavy) == ["closed"]
     assert shop.review() == []
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.HTML_BODY])
+class TestAnOrderThatCannotBeReadByItself:
+    """No list shows it again, and the store breaks over the order alone."""
+
+    def test_of_those_set_aside_it_waits_longer_and_holds_up_no_other(self, fault: Fault) -> None:
+        shop = Shop()
+        shop.fails(Fault.ERROR_500, "POST", "/sales", times=50)
+        odd, plain = shop.order(), shop.order()
+        shop.later()
+        shop.restart()
+        shop.fails(fault, "GET", f"/orders/{odd}", times=50, side="store")
+
+        shop.time.forward(hours=30)
+        report = shop.pass_()
+
+        assert report.counts["unreadable"] == 1
+        assert (shop.states(odd), shop.states(plain)) == ([], ["closed"])
+        assert [item.order_id for item in shop.review()] == [odd]
+        shop.restart()
+        shop.later(2, days=2)
+        assert shop.states(odd) == ["closed"]
+        assert shop.lives() == []
+
+    def test_of_those_refunded_it_is_asked_for_again_and_left_to_nobody(self, fault: Fault) -> None:
+        shop = Shop(settings={"sync": {"overlap": "1m"}})
+        odd, plain = shop.order(), shop.order()
+        shop.pass_()
+        shop.time.forward(hours=2)
+        for order_id in (odd, plain):
+            shop.refund(order_id, Refund(lines={0: 1}))
+        shop.fails(fault, "GET", f"/orders/{odd}", times=50, side="store")
+
+        shop.pass_()
+
+        assert len(shop.sales(plain)) == 2
+        assert shop.review() == []
+        shop.restart()
+        shop.pass_()
+        assert len(shop.sales(odd)) == 2
+        assert shop.lives() == []
+
+    def test_of_those_unpaid_it_is_asked_for_again_the_next_night(self, fault: Fault) -> None:
+        shop = Shop()
+        odd, plain = (shop.order(status=OrderStatus.MANUAL_VERIFICATION_REQUIRED) for _ in range(2))
+        shop.pass_()
+        shop.fails(fault, "GET", f"/orders/{odd}", times=50, side="store")
+
+        shop.time.forward(days=30)
+        report = shop.pass_()
+
+        assert report.counts["unreadable"] == 1
+        assert shop.checkpoint.mark(SWEEP) == shop.time.now()
+        assert shop.states(odd) == shop.states(plain) == ["closed"]
+
+    def test_a_person_who_named_it_is_told(self, fault: Fault) -> None:
+        shop = Shop()
+        odd = shop.order()
+        shop.fails(fault, "GET", f"/orders/{odd}", times=50, side="store")
+
+        with pytest.raises((TooHeavy, WrongAnswer)):
+            shop.pass_(odd)
+
+    def test_a_store_that_is_down_altogether_ends_the_pass(self, fault: Fault) -> None:
+        shop = Shop()
+        odd = shop.order(status=OrderStatus.MANUAL_VERIFICATION_REQUIRED)
+        shop.pass_()
+        shop.fails(fault, "GET", f"/orders/{odd}", times=50, side="store")
+        shop.fails(Fault.ERROR_503, "GET", "/time", times=50, side="store")
+
+        shop.time.forward(days=30)
+        with pytest.raises(Unreachable):
+            shop.pass_()
 
 
 @pytest.mark.parametrize("step", ["checked_parts", "translate"])
