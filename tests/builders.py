@@ -343,7 +343,7 @@ def a_refund(*items: Json, total: Amount, tax: Amount = "0", **changes: Any) -> 
 
 
 def a_returned(line: int = 1, units: int = 1, *, kept: Amount = "0", **changes: Any) -> Json:
-    """Units of an order line, by its id, that are given back for."""
+    """Units of an order line, by its id, that are refunded."""
     adjustments = [{"amount": -Decimal(kept), "description": "Kept back"}] if Decimal(kept) else []
     item = {"item_type": "PRODUCT", "item_id": line, "quantity": units, "requested_amount": None, "reason": ""}
     return item | {"adjustments": adjustments} | changes

@@ -26,6 +26,7 @@ from bcpoll.adapters.pos import LightspeedPos
 from bcpoll.budget import Clock
 from bcpoll.checkpoint import Checkpoint, LedgerRow, ReviewItem
 from bcpoll.config import Settings, policy
+from bcpoll.core.money import round_money, total
 from bcpoll.core.shop import Refunds
 from bcpoll.core.status import OrderStatus
 from bcpoll.cycle import Preview, Report, Scope, preview, run_pass
@@ -33,7 +34,6 @@ from bcpoll.errors import RetryLater
 from bcpoll.http import Client
 from bcpoll.references import load_shop
 from bcpoll.sandbox import pos_sales
-from bcpoll.sandbox.app import create_app
 from bcpoll.sandbox.catalogue import Product
 from bcpoll.sandbox.drafts import Draft, Item, Shopper
 from bcpoll.sandbox.faults import Fault, Request, Side
@@ -86,13 +86,6 @@ class Misfortune:
     def at_end(self, request: Request) -> None:
         if request is self._mine and self.after:
             raise Killed
-
-
-class _Line(WsgiAdapter):
-    """A connection to one world."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(create_app(world))
 
 
 @dataclass
@@ -149,7 +142,7 @@ class Shop:
         self.page_size = page_size
         self.settings = _settings(settings or {}, workers=workers, start=start)
         self._path = path
-        self._line = _Line(self.world)
+        self._line = WsgiAdapter(self.world)
         self._till_sales = 0
         self._gone_elsewhere: Counter[int] = Counter()
         """Units by product of the store that the POS has fewer of, for reasons other than web orders."""
@@ -214,10 +207,11 @@ class Shop:
     def sell_at_till(self, sku: str, quantity: int = 1) -> None:
         """Let somebody buy in the shop itself, of which the store hears nothing."""
         point = self.world.pos
+        product = point.with_code(sku)[0]
         line = {
-            "product": {"id": point.with_code(sku)[0]["id"]},
+            "product": {"id": product["id"]},
             "quantity": quantity,
-            "pricing": {"price": Decimal("10.00")},
+            "pricing": {"price": product["price_excluding_tax"]},
             "tax": {"id": point.retailer["no_tax_group_id"], "amount": 0},
         }
         register = {"register_id": point.id_of(point.registers, "Main Register")}
@@ -334,13 +328,7 @@ class Shop:
 
     def dies_at_write(self, number: int, *, after: bool) -> None:
         """Let the program be killed at the write to the POS with this number, before or after its effect."""
-        seen = itertools.count(1)
-
-        def deadly(request: Request) -> None:
-            if request.side == "pos" and request.is_write and next(seen) == number:
-                raise Killed
-
-        (self.world.after if after else self.world.before).append(deadly)
+        self.dies_at_request(number, only_writes=True, after=after)
 
     def dies_at_request(self, number: int, *, only_writes: bool, after: bool) -> None:
         """Let the program be killed at a request, counted over all or over the writes to the POS, and stay dead."""
@@ -473,9 +461,7 @@ class Shop:
         """What an order's lines and charges come to; its total may be stated less what it was paid with."""
         tenders = ("gift_certificate_amount", "store_credit_amount")
         taken_off = tenders if self.world.switches.tenders == "lower_total" else ()
-        return sum((Decimal(order.fields[name]) for name in ("total_inc_tax", *taken_off)), Decimal(0)).quantize(
-            Decimal("0.01")
-        )
+        return round_money(total(Decimal(order.fields[name]) for name in ("total_inc_tax", *taken_off)), 2)
 
     def _stock_differences(self, demanding: Collection[int]) -> Iterator[str]:
         """The POS has what the store has left and, besides, what the store keeps for orders that are not sales."""

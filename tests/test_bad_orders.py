@@ -26,7 +26,6 @@ from bcpoll.core.order import LineKind
 from bcpoll.core.rejected import Reason
 from bcpoll.core.status import OrderStatus
 from bcpoll.errors import BcpollError
-from bcpoll.sandbox.app import create_app
 from bcpoll.sandbox.drafts import Coupon, CouponKind, Draft, ExtraFee, Item, Parcel, Pickup
 from bcpoll.sandbox.store import Store
 from bcpoll.sandbox.world import World
@@ -57,7 +56,7 @@ class OddLine(WsgiAdapter):
     """A connection to a world whose successful answers pass through other hands."""
 
     def __init__(self, world: World, change: Callable[[requests.PreparedRequest, bytes], bytes]) -> None:
-        super().__init__(create_app(world))
+        super().__init__(world)
         self._change = change
 
     def _call(self, request: requests.PreparedRequest) -> HTTPResponse:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
-from wsgiref.types import WSGIApplication
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -14,7 +12,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bcpoll.sandbox.app import create_app
 from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped, ConnectionRefused
-from bcpoll.sandbox.server import environ_headers
+from bcpoll.sandbox.server import wsgi_environ
 from bcpoll.sandbox.world import World
 
 BASE_URL = "http://127.0.0.1:1"
@@ -22,10 +20,10 @@ BASE_URL = "http://127.0.0.1:1"
 
 
 class WsgiAdapter(HTTPAdapter):
-    """Answers every request from a WSGI application."""
+    """Answers every request from a world."""
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+    def __init__(self, world: World) -> None:
+        self._app = create_app(world)
         super().__init__()
 
     def send(
@@ -56,7 +54,10 @@ class WsgiAdapter(HTTPAdapter):
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             head.update(status=int(status.split()[0]), reason=status.partition(" ")[2], headers=headers)
 
-        body = b"".join(self._app(_environ(request), start_response))
+        sent = request.body or b""
+        content = sent.encode() if isinstance(sent, str) else sent
+        environ = wsgi_environ(request.method or "", request.url or "", request.headers, content)
+        body = b"".join(self._app(environ, start_response))
         return HTTPResponse(BytesIO(body), preload_content=False, request_method=request.method, **head)
 
 
@@ -67,31 +68,8 @@ def _refusal(request: requests.PreparedRequest) -> MaxRetryError:
 
 def mount(session: requests.Session, world: World, url: str = BASE_URL) -> requests.Session:
     """Let a session's requests to an address go to a world."""
-    session.mount(url, WsgiAdapter(create_app(world)))
+    session.mount(url, WsgiAdapter(world))
     return session
-
-
-def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
-    url = urlsplit(request.url or "")
-    body = request.body or b""
-    content = body.encode() if isinstance(body, str) else body
-    return {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
-        "QUERY_STRING": url.query,
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "1",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(content),
-        "wsgi.errors": BytesIO(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        **environ_headers(request.headers),
-    }
 
 
 class Client:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -151,42 +151,29 @@ def _results(
     with wiring.connected(settings, command="demo", stop=threading.Event()) as connection:
         ledger = connection.checkpoint.ledger([int(order["id"]) for order in orders])
         items = connection.checkpoint.review_items()
-        sales = {row.order_id: connection.pos.sale(row.applied.sale_id) for row in ledger.values() if _has_sale(row)}
+        written = [row for row in ledger.values() if row.applied.sale_id]
+        sales = {row.order_id: connection.pos.sale(row.applied.sale_id) for row in written}
         products = {product.id: product for page in connection.pos.products_after(0) for product in page.rows}
         moves = sorted(_moves(connection.pos, products, before, _left(world)), key=lambda move: code_key(move.code))
     set_aside = {item.order_id: item for item in items}
-    fates = [
-        _fate(
-            order,
-            sale=sales.get(order["id"]),
-            item=set_aside.get(order["id"]),
-            note="; ".join(
-                _remarks(
-                    titles.get(order["id"], ""),
-                    _title(order["status_id"]),
-                    ledger.get(order["id"]),
-                    sales.get(order["id"]),
-                    products,
-                )
-            ),
-        )
-        for order in orders
-    ]
-    return fates, moves, items
+
+    def fate(order: Json) -> Fate:
+        number = order["id"]
+        sale, title = sales.get(number), titles.get(number, "")
+        notes = _notes(title, _title(order["status_id"]), ledger.get(number), sale, products)
+        return _fate(order, sale=sale, item=set_aside.get(number), notes=notes)
+
+    return [fate(order) for order in orders], moves, items
 
 
-def _has_sale(row: LedgerRow) -> bool:
-    return bool(row.applied.sale_id)
-
-
-def _fate(order: Json, *, sale: PosSale | None, item: ReviewItem | None, note: str) -> Fate:
+def _fate(order: Json, *, sale: PosSale | None, item: ReviewItem | None, notes: Iterable[str]) -> Fate:
     return Fate(
         order_id=order["id"],
         status=_title(order["status_id"]),
         state=sale.state if sale else "set aside" if item else "not imported",
-        order_total=_amount(Decimal(str(order["total_inc_tax"]))),
+        order_total=_stated(order["total_inc_tax"]),
         sale_total=_amount(sale.total) if sale and sale.total is not None else "",
-        note="; ".join(filter(None, (note, str(item.reason) if item else ""))),
+        note="; ".join([*notes, *([str(item.reason)] if item else [])]),
     )
 
 
@@ -194,11 +181,19 @@ def _title(status_id: int) -> str:
     return OrderStatus(status_id).title if status_id in set(OrderStatus) else f"status {status_id}"
 
 
+def _stated(total: object) -> str:
+    """An order's own total; order files may hold something that is no amount, which is shown as it stands."""
+    try:
+        return _amount(Decimal(str(total)))
+    except InvalidOperation:
+        return str(total)
+
+
 def _amount(amount: Decimal) -> str:
     return f"{round_money(amount, 2):f}"
 
 
-def _remarks(
+def _notes(
     title: str, status: str, row: LedgerRow | None, sale: PosSale | None, products: Mapping[str, PosProduct]
 ) -> Iterator[str]:
     """What is worth telling of an order: what it shows, how it was paid, who bought, and how it was read."""
@@ -217,14 +212,11 @@ def _remarks(
     yield from row.note.splitlines()
 
 
-_CHARGE_MARK = " (BigCommerce)"
-
-
-def _charge(line: Json, products: Mapping[str, PosProduct]) -> list[str]:
-    """The name of a line that is no goods: those sell through products that bear the mark."""
+def _charge(line: Json, products: Mapping[str, PosProduct]) -> Iterator[str]:
+    """The name of the charge that a line stands for, if it stands for one."""
     product = products.get(line.get("product", {}).get("id", ""))
-    is_charge = product is not None and product.name.endswith(_CHARGE_MARK)
-    return [product.name.removesuffix(_CHARGE_MARK).lower()] if product and is_charge else []
+    if product and product.name.endswith(rules.CHARGE_MARK):
+        yield product.name.removesuffix(rules.CHARGE_MARK).lower()
 
 
 # --- stock -----------------------------------------------------------------------------------------------------------

@@ -166,7 +166,9 @@ def _write(path: Path, text: str, option: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_MARK):
-            raise click.BadParameter(f"{path} is there already and is none of ours.", param_hint=option)
+            raise click.BadParameter(
+                f"{path} is there already and holds other settings; name another place.", param_hint=option
+            )
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(text, encoding="utf-8")

@@ -13,7 +13,9 @@ from bcpoll.core.status import STATUS_TABLE, Disposition, OrderStatus
 from bcpoll.sandbox.pos import Pos
 from bcpoll.sandbox.world import World
 
-_CHARGE_MARK = "(BigCommerce)"
+CHARGE_MARK = " (BigCommerce)"
+"""The end of the name of every product that stands for a charge."""
+
 _SHOWN = 4
 
 
@@ -65,7 +67,7 @@ def tracked(world: World) -> Iterator[tuple[str, str]]:
 
 
 def _created(world: World, was: Before) -> str:
-    names = [row["name"] for row in _new_products(world, was) if _CHARGE_MARK not in row["name"]]
+    names = [row["name"] for row in _new_products(world, was) if not _is_charge(row)]
     return _named(sorted(names))
 
 
@@ -109,7 +111,7 @@ def _only_read(world: World, _was: Before) -> str:
 
 
 def _charges(world: World, was: Before) -> str:
-    return _named(sorted(row["sku"] for row in _new_products(world, was) if _CHARGE_MARK in row["name"]))
+    return _named(sorted(row["sku"] for row in _new_products(world, was) if _is_charge(row)))
 
 
 def _left_out(world: World, _was: Before) -> str:
@@ -154,7 +156,7 @@ _RULES: Mapping[str, Callable[[World, Before], str]] = MappingProxyType(
 
 def _states(world: World, disposition: Disposition) -> str:
     """How the sales of all statuses with a disposition stand, statuses and states counted."""
-    status_of = {str(order.id): OrderStatus(order.status) for order in world.store.by_id()}
+    status_of = {str(order.id): order.status for order in world.store.by_id()}
     held = [(status_of[sale["source"]["id"]], sale["state"]) for sale in _sales(world)]
     ours = [(status, state) for status, state in held if _disposition(status) is disposition]
     states = sorted({state for _, state in ours})
@@ -189,6 +191,10 @@ def _stock(pos: Pos) -> dict[tuple[str, str], Decimal]:
 
 def _new_products(world: World, was: Before) -> list[Json]:
     return [row for row in world.pos.products if row["id"] not in was.products]
+
+
+def _is_charge(product: Json) -> bool:
+    return str(product["name"]).endswith(CHARGE_MARK)
 
 
 def _new_customers(world: World, was: Before) -> list[str]:

@@ -66,7 +66,7 @@ def _unknown() -> Route:
     """Stands in for a path or method that neither API has."""
 
     def refuse(world: World, call: Call) -> Answer:
-        raise Refused(404, "service not found")
+        raise Refused(404, "service not found" if side == "pos" else "The requested resource was not found.")
 
     side: Side = "pos" if request.path.startswith("/api/") else "store"
     return Route(side, request.method, request.path, refuse, needs_token=False)
@@ -105,15 +105,13 @@ def _through(world: World, route: Route, call: Call, fault: Fault | None) -> _Se
 
 
 def _carried_out(world: World, route: Route, call: Call) -> _Sent:
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
     try:
         _check_access(world, route, call)
-        headers |= _check_limit(world, route.side)
+        headers = _check_limit(world, route.side)
         return _handled(world, route, call, headers)
-    except _OverLimit as over:
-        return _refusal(route.side, call, 429, "Too many requests", over.headers)
     except Refused as refused:
-        return _refusal(route.side, call, refused.status, refused.message, headers)
+        return _refusal(route.side, call, refused.status, refused.message, {**headers, **refused.headers})
 
 
 def _handled(world: World, route: Route, call: Call, headers: Mapping[str, str]) -> _Sent:
@@ -162,14 +160,6 @@ def _search_scopes(call: Call) -> frozenset[str]:
     return frozenset({f"{call.params.get('type')}:read"}) if call.path.endswith("/search") else frozenset()
 
 
-class _OverLimit(Exception):
-    """The quota of the window is used up."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__()
-        self.headers = headers
-
-
 def _check_limit(world: World, side: Side) -> Mapping[str, str]:
     limits = world.limits
     standing: Standing | None
@@ -182,7 +172,7 @@ def _check_limit(world: World, side: Side) -> Mapping[str, str]:
         standing = world.pos_window.count(quota, limits.pos_window, slides=slides)
         headers = pos_headers(standing)
     if standing and standing.left < 0:
-        raise _OverLimit(headers)
+        raise Refused(429, "Too many requests", headers)
     return headers
 
 

@@ -19,12 +19,13 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 class Refused(Exception):
-    """A request that the other side turns down: an HTTP status and the words for its error body."""
+    """A request that the other side turns down: an HTTP status, the words for its error body, and headers."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Fault(Enum):
     """The ways in which a request can fail."""
 
     REFUSED = "connection refused"
-    """In process only: through a socket the connection stands by then, and is lost before the effect."""
+    """In process only: through a socket the connection is open by then, and is dropped before the effect."""
     RESET_BEFORE = "connection lost before the effect"
     RESET_AFTER = "connection lost after the effect"
     HANG_BEFORE = "no answer, no effect"

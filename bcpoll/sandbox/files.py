@@ -6,7 +6,7 @@ correct an order: whatever contradicts itself in a file does so in the answers t
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from re import compile as regex
 from typing import Any
@@ -72,7 +72,7 @@ class _Shelf:
             if isinstance(order, str):
                 yield order
             elif not _is_order(order):
-                yield f"{name}: is no order; left out"
+                yield f"{name}: is no order, which has an id, a status_id and a total_inc_tax; left out"
             else:
                 self.orders.append((name, order))
 
@@ -125,7 +125,8 @@ def _objects(folder: Path) -> Iterator[tuple[str, Json | str]]:
 
 
 def _is_order(candidate: Json) -> bool:
-    return isinstance(candidate.get("id"), int) and "status_id" in candidate and "total_inc_tax" in candidate
+    has_ids = isinstance(candidate.get("id"), int) and isinstance(candidate.get("status_id"), int)
+    return has_ids and "total_inc_tax" in candidate
 
 
 def _order_of(consignment: Json) -> int:
@@ -207,7 +208,7 @@ class _Rest:
 
 
 def _completed(order: Json, lines: list[Json]) -> tuple[list[Json], str]:
-    """The lines to serve, and the notice to that."""
+    """The lines to serve, and a notice where they had to be completed; it is empty otherwise."""
     rest = _rest(order, lines)
     units = _count(rest.units, "unit")
     if rest.is_nothing and lines:
@@ -229,7 +230,7 @@ def _rest(order: Json, lines: Iterable[Json]) -> _Rest:
     discounts = total(_amount(off, "amount") for off in offs) - coupons
     charged = total(_amount(order, f"{charge}_tax") for charge in _CHARGES)
     return _Rest(
-        units=int(order.get("items_total") or 0) - sum(int(line["quantity"]) for line in known),
+        units=int(_amount(order, "items_total") - total(_amount(line, "quantity") for line in known)),
         ex=_amount(order, "subtotal_ex_tax") - total(_amount(line, "total_ex_tax") for line in known),
         inc=_amount(order, "subtotal_inc_tax") - total(_amount(line, "total_inc_tax") for line in known),
         tax=_amount(order, "total_tax") - charged - total(_amount(line, "total_tax") for line in known),
@@ -239,7 +240,12 @@ def _rest(order: Json, lines: Iterable[Json]) -> _Rest:
 
 
 def _amount(holder: Json, name: str) -> Decimal:
-    return Decimal(str(holder.get(name) or "0"))
+    """A number of an order or a line; one that cannot be read counts as nothing, since it only shapes a stand-in."""
+    try:
+        number = Decimal(str(holder.get(name) or "0"))
+    except InvalidOperation:
+        return ZERO
+    return number if number.is_finite() else ZERO
 
 
 def _stand_in(order: Json, rest: _Rest, *, alone: bool) -> Json:

@@ -33,7 +33,7 @@ class Limits:
         return cls(store_quota=None, pos_quota=None, token_quota=None)
 
     def pos_quota_for(self, registers: int) -> int | None:
-        """The quota of a POS with so many registers."""
+        """The quota of a POS with this many registers."""
         return 300 * registers + 50 if self.pos_quota == -1 else self.pos_quota
 
 
@@ -107,6 +107,15 @@ def pos_headers(standing: Standing | None) -> Mapping[str, str]:
         # The header has whole seconds only: the next one, so that waiting until then is always enough.
         headers["Retry-After"] = http_date(standing.resets_at + timedelta(seconds=1))
     return headers
+
+
+def token_headers(standing: Standing | None) -> Mapping[str, str]:
+    """The rate headers of the POS's token endpoint, which names the end of the window instead of a wait."""
+    if standing is None:
+        return _NONE
+    reset = str(math.ceil(standing.resets_at.timestamp()))
+    left = str(max(standing.left, 0))
+    return {"X-RateLimit-Limit": str(standing.quota), "X-RateLimit-Remaining": left, "X-RateLimit-Reset": reset}
 
 
 def _milliseconds(span: timedelta) -> int:

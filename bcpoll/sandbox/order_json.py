@@ -81,8 +81,6 @@ class StoredOrder:
     lines: list[Json]
     groups: list[Group]
     fees: list[Json] = field(default_factory=list)
-    coupons: list[Json] = field(default_factory=list)
-    taxes: list[Json] = field(default_factory=list)
     transactions: list[Json] = field(default_factory=list)
     draft: Draft | None = None
     """None for an order that came as JSON; such a one is served as it came."""
@@ -106,7 +104,7 @@ class Numbers:
     address: int = 500
     refund: int = 0
     transaction: int = 70000
-    other: int = 300
+    fee: int = 300
 
     def next(self, name: str) -> int:
         """The next number of a sequence."""
@@ -203,18 +201,6 @@ def _embedded(lines: list[Json], order_id: int, switches: Switches) -> Json:
     if switches.embedded_lines == "cut_silently":
         return {"line_items": cut}
     return {"line_items": cut, "__warning__": warning}
-
-
-def addresses(order: StoredOrder) -> list[Json]:
-    """The order's shipping addresses, with their costs as text."""
-    return [
-        {
-            "order_id": order.id,
-            **{name: money(value) if isinstance(value, Decimal) else value for name, value in group.fields.items()},
-        }
-        for group in order.groups
-        if group.kind == "shipping"
-    ]
 
 
 def paid_amounts(order: StoredOrder, switches: Switches) -> dict[str, Decimal]:

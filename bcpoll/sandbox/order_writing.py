@@ -36,8 +36,6 @@ def build(
         lines=lines,
         groups=groups,
         fees=list(_fees(draft, sums, numbers)),
-        coupons=list(_coupons(order_id, draft, sums, numbers)),
-        taxes=list(_taxes(order_id, sums, lines, numbers)),
         draft=draft,
     )
 
@@ -60,7 +58,7 @@ def _order_fields(order_id: int, draft: Draft, sums: Sums, groups: list[Group], 
         "customer_message": draft.message,
         "shipping_address_count": sum(group.kind == "shipping" for group in groups),
         "cart_id": f"00000000-0000-4000-8000-{order_id:012d}",
-        "billing_address": _billing(draft.shopper),
+        "billing_address": _person(draft.shopper),
         "is_email_opt_in": draft.email_opt_in,
         "order_source": draft.source,
         "channel_id": draft.channel_id,
@@ -126,10 +124,6 @@ def _person(shopper: Shopper) -> Json:
         "email": shopper.email,
         "form_fields": [],
     }
-
-
-def _billing(shopper: Shopper) -> Json:
-    return _person(shopper)
 
 
 def _line(order_id: int, ids: list[int], place: int, sums: Sums, draft: Draft, switches: Switches) -> Json:
@@ -282,7 +276,7 @@ def _group_keys(group: Group) -> Json:
 def _fees(draft: Draft, sums: Sums, numbers: Numbers) -> Iterator[Json]:
     for fee, cost in zip(draft.fees, sums.fees, strict=True):
         yield {
-            "id": numbers.next("other"),
+            "id": numbers.next("fee"),
             "type": "custom_fee",
             "display_name_customer": fee.name,
             "display_name_merchant": fee.name,
@@ -291,38 +285,3 @@ def _fees(draft: Draft, sums: Sums, numbers: Numbers) -> Iterator[Json]:
             **_split_fields("cost", cost),
             "tax_class_id": 0,
         }
-
-
-def _coupons(order_id: int, draft: Draft, sums: Sums, numbers: Numbers) -> Iterator[Json]:
-    for number, (coupon, amount) in enumerate(zip(draft.coupons, sums.coupon_amounts, strict=True), start=1):
-        yield {
-            "id": numbers.next("other"),
-            "coupon_id": number,
-            "order_id": order_id,
-            "code": coupon.code,
-            "amount": Decimal(coupon.amount),
-            "type": int(coupon.kind),
-            "discount": amount,
-        }
-
-
-def _taxes(order_id: int, sums: Sums, lines: list[Json], numbers: Numbers) -> Iterator[Json]:
-    for line, fields in zip(sums.lines, lines, strict=True):
-        if line.after.tax:
-            yield {
-                "id": numbers.next("other"),
-                "order_id": order_id,
-                "order_address_id": fields.get("order_address_id", 0),
-                "tax_rate_id": 1,
-                "sales_tax_id": "",
-                "tax_class_id": 0,
-                "name": f"Sales tax {line.rate * 100:f}%",
-                "class": "Default Tax Class",
-                "rate": money(line.rate * 100),
-                "priority": 0,
-                "priority_amount": money(line.after.tax),
-                "line_amount": money(line.after.tax),
-                "order_pickup_method_id": fields.get("order_pickup_method_id", 0),
-                "order_product_id": fields["id"],
-                "line_item_type": "item",
-            }

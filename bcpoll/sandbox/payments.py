@@ -28,7 +28,7 @@ class Payments:
 
     @property
     def rest(self) -> Decimal:
-        """What no payment has brought or promised yet."""
+        """What is neither paid nor authorized yet."""
         due = total(paid_amounts(self.order, self.switches).values())
         unrecorded = total(self._redeemed().values()) if self.switches.redeemed == "left_out" else Decimal(0)
         begun = [row for row in self._standing() if row["event"] != "capture"]

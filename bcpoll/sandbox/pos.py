@@ -185,11 +185,6 @@ class Pos:
             raise Refused(422, f"{what} {row_id!r} does not exist")
         return row
 
-    def outlet_of(self, register_id: str | None) -> str:
-        """The outlet of a register; of the first one where a sale names none."""
-        register = self.registers.get(register_id) if register_id else next(iter(self.registers))
-        return str(register["outlet_id"]) if register else ""
-
     def with_code(self, code: str, *, deleted: bool = False) -> list[Json]:
         """The products that go by a code, in any case."""
         rows = [self.products.get(product_id) for product_id in self.codes.get(code.lower(), [])]
@@ -267,17 +262,17 @@ class Pos:
     # Stock
 
     def units(self, product_id: str, outlet_id: str) -> Decimal:
-        """What is there of a product at an outlet."""
+        """The stock of a product at an outlet."""
         row = self._levels.get((product_id, outlet_id))
         return Decimal(row["current_inventory_level"]) if row else ZERO
 
     def stock(self, code: str, outlet: str) -> Decimal:
-        """What is there of the product with a code at the outlet with a name."""
+        """The stock of a product at an outlet, by code and name."""
         products = self.with_code(code)
         return self.units(products[0]["id"], self.id_of(self.outlets, outlet)) if products else ZERO
 
     def set_stock(self, product_id: str, outlet_id: str, units: Decimal) -> None:
-        """Set what is there of a product at an outlet."""
+        """Set the stock of a product at an outlet."""
         row = self._level(product_id, outlet_id)
         row["current_inventory_level"] = units
         row["version"] = self.inventory.put(row["id"], row)

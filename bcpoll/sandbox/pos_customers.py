@@ -1,4 +1,4 @@
-"""What requests do to the POS's customers: create, change, addresses.
+"""What requests do to the POS's customers: create them, and give them addresses.
 
 Owns the rules of the customer resource. Must not decide who is the same person; that is the caller's concern.
 """
@@ -47,7 +47,7 @@ _CARD_NUMBER = re.compile(r"\b(?:\d[ -]?){15}\d\b")
 
 
 def redacted(value: str) -> str:
-    """What the POS stores of a text: card numbers are blotted out without a word."""
+    """What the POS stores of a text: card numbers are redacted, and no error says so."""
     return _CARD_NUMBER.sub("[REDACTED]", value)
 
 
@@ -60,21 +60,6 @@ def create(pos: Pos, body: Json) -> Json:
     if code and pos.switches.same_customer_code == "refused" and code.lower() in pos.customer_codes:
         raise Refused(422, f"a customer with the code {code!r} exists")
     return pos.keep_customer(members)
-
-
-def update(pos: Pos, customer_id: str, body: Json) -> Json:
-    """Replace what is known of a customer."""
-    row = find(pos, customer_id)
-    members = _members(body)
-    old, new = (str(each.get("email") or "").lower() for each in (row, row | members))
-    if old != new:
-        pos.emails[old].remove(customer_id)
-        pos.emails.setdefault(new, []).append(customer_id)
-    row |= members
-    row["name"] = f"{row['first_name'] or ''} {row['last_name'] or ''}".strip()
-    row["updated_at"] = pos.now()
-    row["version"] = pos.customers.put(customer_id, row)
-    return row
 
 
 def find(pos: Pos, customer_id: str) -> Json:

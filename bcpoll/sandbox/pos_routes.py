@@ -84,13 +84,6 @@ def _products(world: World, call: Call) -> Answer:
     return Answer(200, {"data": found})
 
 
-def _product(world: World, call: Call) -> Answer:
-    row = world.pos.products.get(call.values["product_id"])
-    if row is None or row["deleted_at"]:
-        raise Refused(404, "product does not exist")
-    return Answer(200, {"data": row})
-
-
 def _create_product(world: World, call: Call) -> Answer:
     return Answer(200, {"data": [pos_products.create(world.pos, call.document)]})
 
@@ -108,10 +101,6 @@ def _customer(world: World, call: Call) -> Answer:
 
 def _create_customer(world: World, call: Call) -> Answer:
     return Answer(201, {"data": pos_customers.create(world.pos, call.document)})
-
-
-def _update_customer(world: World, call: Call) -> Answer:
-    return Answer(200, {"data": pos_customers.update(world.pos, call.values["customer_id"], call.document)})
 
 
 def _add_address(world: World, call: Call) -> Answer:
@@ -237,10 +226,6 @@ def _inventory(world: World, call: Call) -> Answer:
     return Answer(200, rows[:size])
 
 
-def _product_inventory(world: World, call: Call) -> Answer:
-    return Answer(200, _levels(world.pos, call.whole("after", 0), None, call.values["product_id"]))
-
-
 def _levels(pos: Pos, after: int, before: int | None, product_id: str | None) -> list[Json]:
     rows = (row for _, row in pos.inventory.after(after, before))
     return [row for row in rows if product_id is None or row["product_id"] == product_id]
@@ -255,17 +240,6 @@ def _add_reason(world: World, call: Call) -> Answer:
 
 
 # Fulfilments
-
-
-def _fulfillments(world: World, call: Call) -> Answer:
-    names = {"sale_id": "sale_id", "outlet_id": "outlet_id", "fulfillment_type": "type", "fulfillment_state": "state"}
-    wanted = {member: call.params[name] for name, member in names.items() if name in call.params}
-    rows = [
-        row for row in world.pos.fulfillments.values() if all(row[member] == value for member, value in wanted.items())
-    ]
-    size = min(call.whole("page_size", 10, least=1), 100)
-    first = (call.whole("page_number", 1, least=1) - 1) * size
-    return Answer(200, {"data": rows[first : first + size]})
 
 
 def _fulfill(world: World, call: Call) -> Answer:
@@ -289,12 +263,10 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/taxes", _feed("taxes"), "taxes:read"),
     _route("GET", "/products", _products, "products:read"),
     _route("POST", "/products", _create_product, "products:write"),
-    _route("GET", "/products/<product_id>", _product, "products:read"),
     _route("PUT", "/products/<product_id>", _update_product, "products:write"),
     _route("GET", "/customers", _feed("customers"), "customers:read"),
     _route("POST", "/customers", _create_customer, "customers:write"),
     _route("GET", "/customers/<customer_id>", _customer, "customers:read"),
-    _route("PUT", "/customers/<customer_id>", _update_customer, "customers:write"),
     _route("GET", "/customers/<customer_id>/addresses", _addresses, "customers:read"),
     _route("POST", "/customers/<customer_id>/addresses", _add_address, "customers:write"),
     _route("GET", "/sales", _feed("sales"), "sales:read"),
@@ -303,11 +275,9 @@ ROUTES: tuple[Route, ...] = (
     _route("PUT", "/sales/<sale_id>", _replace_sale, "sales:write"),
     _route("GET", "/search", _search),
     _route("POST", "/inventory", _inventory, "inventory:read"),
-    _route("GET", "/inventory/<product_id>", _product_inventory, "inventory:read"),
     _route("GET", "/stock_adjustments", _feed("adjustments", most=1000), "inventory:write"),
     _route("POST", "/stock_adjustments", _adjust, "inventory:write"),
     _route("GET", "/custom_inventory_adjustment_reasons", _feed("adjustment_reasons", most=100), "inventory:write"),
     _route("POST", "/custom_inventory_adjustment_reasons", _add_reason, "inventory:write"),
-    _route("GET", "/fulfillments", _fulfillments, "fulfillments:read"),
     _route("POST", "/fulfillments/fulfill", _fulfill, "sales:write"),
 )

@@ -5,6 +5,7 @@ alone; a change applies the difference, so that nothing moves twice.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -85,14 +86,15 @@ def _document(pos: Pos, body: Json, sale_id: str, old: Json | None) -> Json:
     if not isinstance(state, str) or state not in _STATES:
         raise Refused(422, f"state {state!r} is none of {', '.join(_STATES)}")
     register = _register(pos, source)
-    lines = [_line(pos, line, place, old) for place, line in enumerate(parts(body, "line_items"))]
+    named = [_line(pos, line, place, old) for place, line in enumerate(parts(body, "line_items"))]
+    lines = _with_left_out(pos, named, old["line_items"] if old else [])
     now = pos.now()
     sale: Json = {
         "id": sale_id,
         "state": state,
         "attributes": _attributes(body),
         "customer_id": _customer(pos, body),
-        "date": body.get("date") or now,
+        "date": _date(body, now),
         "invoice_number": body.get("invoice_number") or (old or {}).get("invoice_number") or _invoice(register),
         "note": redacted(str(body.get("note") or "")),
         "short_code": body.get("short_code") or sale_id[:6],
@@ -145,6 +147,19 @@ def _attributes(body: Json) -> list[str]:
     return list(attributes)
 
 
+def _date(body: Json, now: str) -> str:
+    given = body.get("date")
+    if given is None:
+        return now
+    try:
+        moment = datetime.fromisoformat(str(given))
+    except ValueError as error:
+        raise Refused(422, f"date {given!r} is not a time") from error
+    if moment.tzinfo is None:
+        raise Refused(422, f"date {given!r} has no offset")
+    return str(given)
+
+
 def _invoice(register: Json) -> str:
     register["invoice_sequence"] += 1
     return f"{register['invoice_prefix']}{register['invoice_sequence']}{register['invoice_suffix']}"
@@ -156,33 +171,42 @@ def _line(pos: Pos, line: Json, place: int, old: Json | None) -> Json:
     product = pos.wanted(pos.products, text(part(line, "product", where), "id", f"{where}product."), "product")
     if pos.switches.inactive_product == "refused" and not product["is_active"]:
         raise Refused(422, f"product {product['sku']!r} is not active")
-    pricing, tax = part(line, "pricing", where), part(line, "tax", where)
     quantity = amount(line, "quantity", where, from_text=from_text)
-    price = amount(pricing, "price", f"{where}pricing.", from_text=from_text)
+    pricing = _pricing(pos, line, product, quantity, where)
+    tax = part(line, "tax", where)
     unit_tax = amount(tax, "amount", f"{where}tax.", from_text=from_text)
     group = pos.wanted(pos.taxes, text(tax, "id", f"{where}tax."), "tax")
-    _check_tax(pos, group, price, unit_tax, where)
-    discount = amount(pricing, "discount", f"{where}pricing.") if pricing.get("discount") is not None else ZERO
-    metadata = line.get("_metadata") or {}
+    _check_tax(pos, group, pricing["price"], unit_tax, where)
     known = {each["id"] for each in old["line_items"]} if old else set()
     return {
         "id": line["id"] if str(line.get("id")) in known else pos.new_id("line"),
         "product": {"id": product["id"]},
         "quantity": quantity,
-        "pricing": {
-            "price": price,
-            "total": price * quantity,
-            "cost": ZERO,
-            "cost_total": ZERO,
-            "discount": discount,
-            "discount_total": discount * quantity,
-            "loyalty_amount": ZERO,
-            "loyalty_amount_total": ZERO,
-        },
+        "pricing": pricing,
         "tax": {"id": group["id"], "amount": unit_tax, "total": unit_tax * quantity},
         "note": _line_note(line),
         "status": line.get("status", "CONFIRMED"),
-        "_metadata": {"is_price_override": True, "sequence": place, **metadata},
+        "_metadata": {"is_price_override": False, "sequence": place, **(line.get("_metadata") or {})},
+    }
+
+
+def _pricing(pos: Pos, line: Json, product: Json, quantity: Decimal, where: str) -> Json:
+    """The money of a line: at the price that it names if it says `is_price_override`, else at the product's own."""
+    sent, where = part(line, "pricing", where), f"{where}pricing."
+    from_text = pos.switches.number_text == "accepted"
+    price = amount(sent, "price", where, from_text=from_text)
+    if not (line.get("_metadata") or {}).get("is_price_override"):
+        price = product["price_excluding_tax"]
+    discount = ZERO if sent.get("discount") is None else amount(sent, "discount", where, from_text=from_text)
+    return {
+        "price": price,
+        "total": price * quantity,
+        "cost": ZERO,
+        "cost_total": ZERO,
+        "discount": discount,
+        "discount_total": discount * quantity,
+        "loyalty_amount": ZERO,
+        "loyalty_amount_total": ZERO,
     }
 
 
@@ -199,11 +223,16 @@ def _line_note(line: Json) -> str:
 
 def _payments(pos: Pos, body: Json, register: Json, old: Json | None) -> list[Json]:
     before = {each["id"]: each for each in old["payments"]} if old else {}
-    now = [_payment(pos, each, place, register, before) for place, each in enumerate(parts(body, "payments"))]
-    if pos.switches.left_out_on_put == "kept":
-        named = {each["id"] for each in now}
-        now = [each for payment_id, each in before.items() if payment_id not in named] + now
-    return now
+    named = [_payment(pos, each, place, register, before) for place, each in enumerate(parts(body, "payments"))]
+    return _with_left_out(pos, named, list(before.values()))
+
+
+def _with_left_out(pos: Pos, named: list[Json], before: list[Json]) -> list[Json]:
+    """The lines or payments that a PUT names and, where the switch says so, those that it does not."""
+    if pos.switches.left_out_on_put == "dropped":
+        return named
+    ids = {each["id"] for each in named}
+    return [each for each in before if each["id"] not in ids] + named
 
 
 def _payment(pos: Pos, payment: Json, place: int, register: Json, before: Mapping[str, Json]) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from bcpoll.sandbox.calls import Answer, Call, Refused
-from bcpoll.sandbox.limits import pos_headers
+from bcpoll.sandbox.limits import token_headers
 from bcpoll.sandbox.world import Tokens, World
 
 
@@ -38,9 +38,9 @@ def _back(asked: Mapping[str, str], params: Mapping[str, str]) -> Answer:
 def give(world: World, call: Call) -> Answer:
     """Give out a pair of tokens, for a code or for a refresh token; each is good once."""
     standing = world.token_window.count(world.limits.token_quota, world.limits.token_window)
-    headers = pos_headers(standing)
+    headers = token_headers(standing)
     if standing and standing.left < 0:
-        raise Refused(429, "Too many requests")
+        raise Refused(429, "Too many requests", headers)
     form = dict(parse_qsl(call.body.decode()))
     tokens = world.tokens
     client = (form.get("client_id"), form.get("client_secret"))

@@ -28,9 +28,9 @@ class Refund:
     fees: Mapping[int, Amount] = field(default_factory=lambda: MappingProxyType({}))
     order_amount: Amount = "0"
     kept: Mapping[int, Amount] = field(default_factory=lambda: MappingProxyType({}))
-    """What is kept back of the lines that are given back for, by their place: a fee for restocking."""
+    """What is kept back of the refunded lines, by their place, such as a restocking fee."""
     tax_only: Amount = "0"
-    """Tax alone, as where an exemption is proved afterwards: such a record has no items."""
+    """Tax alone, for instance once an exemption is proved; such a record has no items."""
     reason: str = ""
     restock: bool = False
     declined: bool = False

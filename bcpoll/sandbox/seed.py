@@ -17,7 +17,7 @@ from bcpoll.sandbox.drafts import Coupon, CouponKind, Draft, ExtraFee, Item, Par
 from bcpoll.sandbox.limits import Limits
 from bcpoll.sandbox.pos import Pos
 from bcpoll.sandbox.refunds import Refund
-from bcpoll.sandbox.store import FIRST_ORDER, Store
+from bcpoll.sandbox.store import Store
 from bcpoll.sandbox.switches import Switches
 from bcpoll.sandbox.world import World, furnish, new_world
 
@@ -91,8 +91,6 @@ HAZEL = Shopper(first_name="Hazel", last_name="Spoon", email="hazel@spoon.exampl
 JUNIPER = Shopper(first_name="Juniper", last_name="Colander", email="juniper@example.com", street="7 Sieve Lane")
 QUINCE = Shopper(first_name="Quince", last_name="Tureen", email="quince@example.com", postcode="62702")
 NOBODY = Shopper(first_name="Walk", last_name="Past", email="")
-
-_ACCOUNTS = (ADA, BASIL, CLEMENTINE, DILL)
 
 
 # Orders
@@ -244,8 +242,6 @@ def fill(world: World, *, base: datetime = BASE) -> list[SeedOrder]:
     world.pos.add_customer("Olive", "Grater", "olive@example.com", code="OLIVE-1")
     for product in products:
         world.store.add_product(product)
-    for shopper in _ACCOUNTS:
-        world.store.add_customer(shopper)
     orders = seed_orders(world.store)
     _place(world.store, orders, base)
     return orders
@@ -255,7 +251,7 @@ def _place(store: Store, orders: list[SeedOrder], base: datetime) -> None:
     first = base - _EVERY * len(orders)
     for place, order in enumerate(orders):
         placed = first + _EVERY * place
-        number = store.place(order.draft, at=placed, order_id=FIRST_ORDER + place)
+        number = store.place(order.draft, at=placed)
         if order.refund:
             store.refund(number, order.refund, at=placed + _EVERY / 2)
         if order.draft.status is OrderStatus.SHIPPED:

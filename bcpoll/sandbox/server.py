@@ -14,7 +14,7 @@ from io import BytesIO
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
-from wsgiref.types import StartResponse, WSGIApplication
+from wsgiref.types import WSGIApplication
 
 from bcpoll.sandbox.app import create_app
 from bcpoll.sandbox.faults import AnswerHeldBack, ConnectionDropped, Faults
@@ -108,30 +108,11 @@ class _Exchange(BaseHTTPRequestHandler):
             head.extend(f"{name}: {value}" for name, value in headers)
             self._announced = dict(headers).get("Content-Length")
 
-        answer = b"".join(self.server.app(self._environ(body), _typed(start_response)))
+        environ = wsgi_environ(self.command, self.path, dict(self.headers.items()), body)
+        answer = b"".join(self.server.app(environ, start_response))
         self.wfile.write("\r\n".join((*head, "", "")).encode("latin-1") + answer)
         if self._announced is not None and int(self._announced) > len(answer):
             self._hang_up()
-
-    def _environ(self, body: bytes) -> dict[str, Any]:
-        url = urlsplit(self.path)
-        return {
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
-            "QUERY_STRING": url.query,
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": str(self.server.server_address[1]),
-            "SERVER_PROTOCOL": self.request_version,
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": BytesIO(body),
-            "wsgi.errors": BytesIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-            **environ_headers(dict(self.headers.items())),
-        }
 
     def _hang_up(self) -> None:
         self.close_connection = True
@@ -139,14 +120,27 @@ class _Exchange(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
 
-def environ_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Request headers under their WSGI names."""
+def wsgi_environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """A request in the form in which a WSGI application takes it."""
+    target = urlsplit(url)
     named = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if f"HTTP_{name}" in named:
             named[name] = named.pop(f"HTTP_{name}")
-    return named
-
-
-def _typed(start_response: Any) -> StartResponse:
-    return start_response  # type: ignore[no-any-return]
+    return {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(target.path).decode("latin-1"),
+        "QUERY_STRING": target.query,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(body),
+        "wsgi.errors": BytesIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        **named,
+    }

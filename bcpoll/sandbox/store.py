@@ -1,4 +1,4 @@
-"""The web store: its orders, refunds, products and customers, and everything that happens to them.
+"""The web store: its orders, refunds and products, and everything that happens to them.
 
 Owns the shop's life for tests and the demo: orders are placed, paid, edited, shipped, cancelled, refunded; each step
 moves the modification time by the store's clock. Orders are indexed by that time, so that long lists stay fast. Knows
@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from bcpoll.core.status import OrderStatus
 from bcpoll.sandbox.calls import Clock, Json, rfc3339, utc_now
 from bcpoll.sandbox.catalogue import Catalogue, Product
-from bcpoll.sandbox.drafts import Draft, Item, Shopper
+from bcpoll.sandbox.drafts import Draft, Item
 from bcpoll.sandbox.order_json import Group, Numbers, StoredOrder, order_date
 from bcpoll.sandbox.order_writing import build, status_fields
 from bcpoll.sandbox.payments import OFFLINE, Payments
@@ -83,8 +83,9 @@ class Store:
         self.catalogue = Catalogue()
         self.orders: dict[int, StoredOrder] = {}
         self.refunds: list[Json] = []
-        self.customers: dict[int, Shopper] = {}
         self._numbers = Numbers()
+        self._newest = FIRST_ORDER - 1
+        """The highest order number so far: numbers are never used again, not even those of orders that vanished."""
         self._ids: list[int] = []
         self._by_time: list[tuple[float, int]] = []
         self._lock = threading.RLock()
@@ -96,10 +97,10 @@ class Store:
 
     @property
     def base_url(self) -> str:
-        """What links in answers begin with."""
+        """The address that links in answers begin with."""
         return f"https://api.bigcommerce.com/stores/{self.store_hash}"
 
-    # Products and customers
+    # Products
 
     def add_product(self, product: Product) -> Product:
         """Put a product on sale."""
@@ -110,19 +111,13 @@ class Store:
         """An order line for what is sold under a SKU."""
         return self.catalogue.item(sku, quantity)
 
-    def add_customer(self, shopper: Shopper) -> Shopper:
-        """Register a customer account."""
-        with self._lock:
-            self.customers[shopper.customer_id] = shopper
-        return shopper
-
     # The life of an order
 
     def place(self, draft: Draft, *, at: datetime | None = None, order_id: int | None = None) -> int:
         """Place an order and give its number."""
         with self._lock:
             moment = self._moment(at)
-            number = order_id or (self._ids[-1] + 1 if self._ids else FIRST_ORDER)
+            number = order_id or self._newest + 1
             order = build(number, draft, moment, self._numbers, self.switches)
             order.fields.setdefault("payment_status", _payment_status(draft.status, draft.payment_method))
             self._put(order)
@@ -304,6 +299,7 @@ class Store:
         if order.id in self.orders:
             raise ValueError(f"there is an order {order.id} already")
         self.orders[order.id] = order
+        self._newest = max(self._newest, order.id)
         insort(self._ids, order.id)
         insort(self._by_time, (order.modified.timestamp(), order.id))
 

@@ -1,4 +1,4 @@
-"""BigCommerce's paths: what each answers, and how lists are filtered, sorted and paged.
+"""The paths of BigCommerce that bcpoll reads: what each answers, and how lists are filtered, sorted and paged.
 
 Owns the query rules of V2 orders and of the few V3 resources. Must not change anything: bcpoll only reads the store,
 and so do these routes.
@@ -18,8 +18,7 @@ from typing import Any, TypeAlias
 from bcpoll.core.status import OrderStatus
 from bcpoll.sandbox.calls import Answer, Call, Json, Refused, rfc3339
 from bcpoll.sandbox.catalogue import product_json
-from bcpoll.sandbox.drafts import Shopper
-from bcpoll.sandbox.order_json import Included, StoredOrder, addresses, consignments, document, lines_of
+from bcpoll.sandbox.order_json import Included, StoredOrder, document, lines_of
 from bcpoll.sandbox.routes import Handler, Route
 from bcpoll.sandbox.store import Span, Store
 from bcpoll.sandbox.world import World
@@ -34,20 +33,21 @@ _SHAPING = frozenset({"include", "consignment_structure"})
 _DATES = frozenset({"min_date_created", "max_date_created", "min_date_modified", "max_date_modified"})
 _INCLUDES = frozenset({"consignments", "consignments.line_items", "fees"})
 
-# The two forms that the documents name; anything else makes the filter silently ineffective, as reported for values
-# that were encoded twice or whose plus sign became a blank.
+# The two forms that the documents name, each with an offset in digits, and plain dates. Anything else makes the filter
+# silently ineffective, as reported for values that were encoded twice or whose plus sign became a blank.
 _RFC2822 = regex(r"(\w{3}, ?)?\d{1,2} \w{3} \d{4} \d\d:\d\d(:\d\d)? [+-]\d{4}")
-_ISO8601 = regex(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+_ISO8601 = regex(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:?\d\d)?")
 
 
 def read_date(text: str) -> datetime | None:
     """The time that a filter names; None where it cannot be read."""
-    if _RFC2822.fullmatch(text):
-        return parsedate_to_datetime(text)
-    if not _ISO8601.fullmatch(text):
+    try:
+        if _RFC2822.fullmatch(text):
+            return parsedate_to_datetime(text)
+        moment = datetime.fromisoformat(text) if _ISO8601.fullmatch(text) else None
+    except ValueError:
         return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 # Orders
@@ -133,7 +133,8 @@ def _selection(world: World, params: Mapping[str, str], allowed: frozenset[str])
     filters = [_filter(name, value) for name, value in params.items() if name in _FILTERS]
     created = Span(least=dates.get("min_date_created"), most=dates.get("max_date_created"))
     least_id = int(params.get("min_id", 0))
-    return _Selection(span, (*filters, *_created_within(world, created), *_visible(world)), least_id)
+    within = (*_created_within(world, created), *_behind(world, least_id))
+    return _Selection(span, (*filters, *within, *_visible(world)), least_id)
 
 
 def _filter(name: str, value: str) -> Filter:
@@ -149,6 +150,11 @@ def _created_within(world: World, span: Span) -> Iterator[Filter]:
         yield lambda order: order.created > least or (inclusive and order.created == least)
     if most := span.most:
         yield lambda order: order.created < most or (inclusive and order.created == most)
+
+
+def _behind(world: World, least_id: int) -> Iterator[Filter]:
+    if world.switches.least_id == "exclusive":
+        yield lambda order: order.id > least_id
 
 
 def _visible(world: World) -> Iterator[Filter]:
@@ -217,17 +223,16 @@ def _orders(world: World, call: Call) -> Answer:
 def _count(world: World, call: Call) -> Answer:
     selection = _selection(world, call.params, frozenset())
     counts = Counter(order.status for order in selection.of(world.store))
-    rows = [_status_row(status) | {"count": counts[status], "sort_order": int(status)} for status in OrderStatus]
+    rows = [
+        {
+            "id": int(status),
+            **dict.fromkeys(("name", "system_label", "custom_label"), status.title),
+            "count": counts[status],
+            "sort_order": int(status),
+        }
+        for status in OrderStatus
+    ]
     return Answer(200, {"statuses": rows, "count": counts.total()})
-
-
-def _statuses(world: World, call: Call) -> Answer:
-    return Answer(200, [_status_row(status) | {"order": int(status)} for status in OrderStatus])
-
-
-def _status_row(status: OrderStatus) -> Json:
-    names = dict.fromkeys(("name", "system_label", "custom_label"), status.title)
-    return {"id": int(status), **names, "system_description": f"The order is {status.title.lower()}."}
 
 
 def _found(world: World, call: Call) -> StoredOrder:
@@ -244,32 +249,6 @@ def _order(world: World, call: Call) -> Answer:
 
 def _lines(world: World, call: Call) -> Answer:
     return _list(world, _paged(world, call, lines_of(_found(world, call))))
-
-
-def _coupons(world: World, call: Call) -> Answer:
-    return _list(world, _paged(world, call, _found(world, call).coupons))
-
-
-def _addresses(world: World, call: Call) -> Answer:
-    return _list(world, _paged(world, call, addresses(_found(world, call))))
-
-
-def _consignments(world: World, call: Call) -> Answer:
-    asked = _included(call)
-    included = Included(consignments=True, lines=asked.lines, as_object=asked.as_object)
-    return Answer(200, consignments(_found(world, call), world.store.base_url, included, world.switches))
-
-
-def _fees(world: World, call: Call) -> Answer:
-    return _list(world, _paged(world, call, _found(world, call).fees))
-
-
-def _taxes(world: World, call: Call) -> Answer:
-    details = ("order_product_id", "line_item_type")
-    rows = _found(world, call).taxes
-    if call.params.get("details") != "true":
-        rows = [{name: value for name, value in row.items() if name not in details} for row in rows]
-    return _list(world, _paged(world, call, rows))
 
 
 # The store itself
@@ -353,23 +332,14 @@ def _refunds(world: World, call: Call) -> Answer:
         and (not most or row["created"] <= most)
         and _is_listed(world, row)
     ]
-    return _refund_page(world, call, rows)
+    # Refund lists declare an empty `meta`: the end is a short page.
+    return Answer(200, {"data": _paged(world, call, rows), "meta": {}})
 
 
 def _is_listed(world: World, refund: Json) -> bool:
     """Whether the list of refunds has caught up with one."""
     lag = world.switches.refund_lag_seconds
     return not lag or (world.clock() - datetime.fromisoformat(refund["created"])).total_seconds() >= lag
-
-
-def _order_refunds(world: World, call: Call) -> Answer:
-    order = _found(world, call)
-    return _refund_page(world, call, [row for row in world.store.refunds if row["order_id"] == order.id])
-
-
-def _refund_page(world: World, call: Call, rows: list[Json]) -> Answer:
-    """Refund lists declare an empty `meta`: the end is a short page."""
-    return Answer(200, {"data": _paged(world, call, rows), "meta": {}})
 
 
 def _v3_date(call: Call, name: str) -> str:
@@ -395,35 +365,6 @@ def _products(world: World, call: Call) -> Answer:
     return _v3_page(call, found)
 
 
-def _customers(world: World, call: Call) -> Answer:
-    _only(call, "id:in", "email:in", "include", "sort")
-    ids = _numbers(call, "id:in")
-    emails = {email.lower() for email in call.params.get("email:in", "").split(",") if email}
-    found = [
-        _customer(shopper)
-        for shopper in world.store.customers.values()
-        if (ids is None or shopper.customer_id in ids) and (not emails or shopper.email.lower() in emails)
-    ]
-    return _v3_page(call, found)
-
-
-def _customer(shopper: Shopper) -> Json:
-    return {
-        "id": shopper.customer_id,
-        "email": shopper.email,
-        "first_name": shopper.first_name,
-        "last_name": shopper.last_name,
-        "company": shopper.company,
-        "phone": shopper.phone,
-        "notes": "",
-        "customer_group_id": 0,
-        "tax_exempt_category": "",
-        "address_count": 1,
-        "origin_channel_id": 1,
-        "channel_ids": None,
-    }
-
-
 def _route(path: str, handler: Handler, scope: str) -> Route:
     return Route("store", "GET", f"/stores/<store_hash>{path}", handler, frozenset({f"store_v2_{scope}_read_only"}))
 
@@ -431,19 +372,11 @@ def _route(path: str, handler: Handler, scope: str) -> Route:
 ROUTES: tuple[Route, ...] = (
     _route("/v2/time", _time, "information"),
     _route("/v2/store", _store, "information"),
-    _route("/v2/order_statuses", _statuses, "orders"),
     _route("/v2/orders", _orders, "orders"),
     _route("/v2/orders/count", _count, "orders"),
     _route("/v2/orders/<order_id>", _order, "orders"),
     _route("/v2/orders/<order_id>/products", _lines, "orders"),
-    _route("/v2/orders/<order_id>/coupons", _coupons, "orders"),
-    _route("/v2/orders/<order_id>/shipping_addresses", _addresses, "orders"),
-    _route("/v2/orders/<order_id>/consignments", _consignments, "orders"),
-    _route("/v2/orders/<order_id>/fees", _fees, "orders"),
-    _route("/v2/orders/<order_id>/taxes", _taxes, "orders"),
     _route("/v3/orders/<order_id>/transactions", _transactions, "transactions"),
     _route("/v3/orders/payment_actions/refunds", _refunds, "orders"),
-    _route("/v3/orders/<order_id>/payment_actions/refunds", _order_refunds, "orders"),
     _route("/v3/catalog/products", _products, "products"),
-    _route("/v3/customers", _customers, "customers"),
 )

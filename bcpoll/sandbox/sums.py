@@ -46,7 +46,6 @@ class PricedLine:
 
     item: Item
     parent: int | None
-    rate: Decimal
     before: Split
     after: Split
     wrapping: Split
@@ -76,7 +75,6 @@ class Sums:
     total: Split
     discount: Decimal
     coupon_discount: Decimal
-    coupon_amounts: tuple[Decimal, ...]
 
 
 @dataclass(slots=True)
@@ -119,17 +117,17 @@ def sums_of(draft: Draft, switches: Switches) -> Sums:
     """Work out the money of an order."""
     basis = _Basis(draft.inclusive, Decimal(draft.tax_rate), Currency(draft.currency).digits)
     rows = list(_rows(draft.items))
-    discount = _take_promotions(rows)
-    coupon_amounts = [_take_coupon(rows, coupon, basis) for coupon in draft.coupons]
-    discount += _take_manual(rows, Decimal(draft.discount), basis)
+    # One after the other: each discount is taken off what those before it have left.
+    promotions = _take_promotions(rows)
+    coupon_discount = total([_take_coupon(rows, coupon, basis) for coupon in draft.coupons])
+    discount = promotions + _take_manual(rows, Decimal(draft.discount), basis)
     shipping_off = _shipping_off(draft)
-    coupon_discount = total(coupon_amounts)
     if switches.shipping_coupons == "in_discount":
         coupon_discount += shipping_off
     lines = tuple(_priced(row, basis) for row in rows)
     parcels = tuple(_priced_parcels(draft, basis, shipping_off, switches))
     fees = tuple(basis.split(Decimal(fee.cost), Decimal(fee.tax_rate)) for fee in draft.fees)
-    return _added_up(draft, switches, lines, parcels, fees, discount, coupon_discount, _named(draft, coupon_amounts))
+    return _added_up(draft, switches, lines, parcels, fees, discount, coupon_discount)
 
 
 def _rows(items: Iterable[Item]) -> Iterable[_Row]:
@@ -197,7 +195,6 @@ def _priced(row: _Row, basis: _Basis) -> PricedLine:
     return PricedLine(
         item=row.item,
         parent=row.parent,
-        rate=rate,
         before=basis.split(row.entered, rate),
         after=basis.split(row.left, rate),
         wrapping=basis.split(Decimal(row.item.wrapping)),
@@ -230,13 +227,6 @@ def _priced_parcels(draft: Draft, basis: _Basis, off: Decimal, switches: Switche
         yield PricedParcel(charged, basis.split(Decimal(parcel.handling)))
 
 
-def _named(draft: Draft, line_amounts: Sequence[Decimal]) -> tuple[Decimal, ...]:
-    off = _shipping_off(draft)
-    on_shipping = (CouponKind.SHIPPING, CouponKind.FREE_SHIPPING)
-    pairs = zip(draft.coupons, line_amounts, strict=True)
-    return tuple(off if coupon.kind in on_shipping else amount for coupon, amount in pairs)
-
-
 def _added_up(
     draft: Draft,
     switches: Switches,
@@ -245,7 +235,6 @@ def _added_up(
     fees: tuple[Split, ...],
     discount: Decimal,
     coupon_discount: Decimal,
-    coupon_amounts: tuple[Decimal, ...],
 ) -> Sums:
     shipping = _all(parcel.shipping for parcel in parcels)
     handling = _all(parcel.handling for parcel in parcels)
@@ -255,21 +244,30 @@ def _added_up(
     charges = shipping + handling + wrapping
     if switches.fees == "in_total":
         charges += _all(fees)
-    tax = after.tax + charges.tax
     off = discount + coupon_discount
-    if draft.inclusive:
-        whole = before.inc + charges.inc - off
-        grand = Split(whole - tax, whole, tax)
-    else:
-        net = before.ex + charges.ex - off
-        grand = Split(net, net + tax, tax)
+    grand = _grand_total(before + charges, after.tax + charges.tax, off, inclusive=draft.inclusive)
     if switches.tenders == "lower_total":
         paid = Decimal(draft.gift_certificate) + Decimal(draft.store_credit)
         grand = Split(grand.ex - paid, grand.inc - paid, grand.tax)
-    subtotal = Split(before.ex, before.inc, after.tax)
     return Sums(
-        lines, parcels, fees, subtotal, shipping, handling, wrapping, grand, discount, coupon_discount, coupon_amounts
+        lines=lines,
+        parcels=parcels,
+        fees=fees,
+        subtotal=Split(before.ex, before.inc, after.tax),
+        shipping=shipping,
+        handling=handling,
+        wrapping=wrapping,
+        total=grand,
+        discount=discount,
+        coupon_discount=coupon_discount,
     )
+
+
+def _grand_total(before: Split, tax: Decimal, off: Decimal, *, inclusive: bool) -> Split:
+    """Discounts come off the side in which the shop enters its prices; the tax makes the other one."""
+    if inclusive:
+        return Split(before.inc - off - tax, before.inc - off, tax)
+    return Split(before.ex - off, before.ex - off + tax, tax)
 
 
 def _all(splits: Iterable[Split]) -> Split:

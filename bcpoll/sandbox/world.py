@@ -19,7 +19,6 @@ STORE_SCOPES = frozenset(
     {
         "store_v2_orders_read_only",
         "store_v2_transactions_read_only",
-        "store_v2_customers_read_only",
         "store_v2_products_read_only",
         "store_v2_information_read_only",
     }
@@ -45,7 +44,7 @@ class Tokens:
     denies: bool = False
     """Whether whoever is asked at the login page says no."""
     code: str = ""
-    """What the last login gave, as long as it was not used."""
+    """The code of the last login, until it is used."""
     redirect_url: str = ""
     granted: frozenset[str] | None = None
     """The scopes of the last login; None for a personal token, which has all."""
@@ -53,7 +52,7 @@ class Tokens:
     life: timedelta = timedelta(days=1)
     """How long an access token of the token endpoint lives."""
     ends: dict[str, datetime] = field(default_factory=dict)
-    """When the access tokens end that the token endpoint gave out and that still let in."""
+    """When each access token ends that the token endpoint gave out and that is still accepted."""
     codes: int = 0
     issued: int = 0
     """How many codes and pairs were given out."""

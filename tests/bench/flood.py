@@ -79,7 +79,7 @@ def flood(count: int) -> World:
         world.store.orders[FIRST_ORDER + place] for place, one in enumerate(shown) if one.shows not in _LEFT_OUT
     ]
     store = Flood(templates, count)
-    store.catalogue, store.customers = world.store.catalogue, world.store.customers
+    store.catalogue = world.store.catalogue
     world.store = store
     world.log = RequestLog(keep=100)
     world.after.append(lambda request: _forget_sales(world))

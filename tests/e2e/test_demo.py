@@ -178,7 +178,7 @@ def test_keep_does_not_go_over_settings_of_ones_own(tmp_path: Path) -> None:
     said = demo("demo", "--keep", str(tmp_path))
 
     assert said.code == 2
-    assert "is there already and is none of ours" in said.err
+    assert "is there already and holds other settings" in said.err
     assert (tmp_path / "config.toml").read_text() == "[bigcommerce]\n"
 
 
@@ -201,6 +201,21 @@ def test_it_takes_order_files_of_ones_own(tmp_path: Path) -> None:
     assert said.json["second_pass_writes"] == 0
     assert "notes.json: is not JSON" in said.json["notices"][0]
     assert demo("demo", "--orders", str(tmp_path)).out.startswith("notes.json: is not JSON")
+
+
+def test_order_files_with_nonsense_in_them_are_set_aside_or_left_out(tmp_path: Path) -> None:
+    world = small_world(orders=3)
+    unknown, unreadable, no_order = (document(order, "", Included(), world.switches) for order in world.store.by_id())
+    (tmp_path / "1.json").write_bytes(to_json(unknown | {"status_id": 99}))
+    (tmp_path / "2.json").write_bytes(to_json(unreadable | {"total_inc_tax": "much", "items_total": "many"}))
+    (tmp_path / "3.json").write_bytes(to_json(no_order | {"status_id": None}))
+
+    said = demo("--json", "demo", "--orders", str(tmp_path))
+
+    told = [(order["status"], order["state"], order["order_total"]) for order in said.json["orders"]]
+    assert said.code == 0
+    assert told == [("status 99", "set aside", "19.98"), ("Awaiting Fulfillment", "set aside", "much")]
+    assert said.json["notices"][0].startswith("3.json: is no order")
 
 
 def test_a_folder_without_orders_is_said(tmp_path: Path) -> None:

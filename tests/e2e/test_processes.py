@@ -276,7 +276,7 @@ def test_the_sandbox_does_not_write_over_settings_of_ones_own(tmp_path: Path) ->
     said = finish("sandbox", "--port", "0", "--write-config", "config.toml", folder=tmp_path)
 
     assert said.code == 2
-    assert "config.toml is there already and is none of ours" in said.err
+    assert "config.toml is there already and holds other settings" in said.err
     assert (tmp_path / "config.toml").read_text() == "[bigcommerce]\n"
 
 

@@ -36,9 +36,9 @@ SHIPPED = OrderStatus.SHIPPED
 # --- which answers touch what ----------------------------------------------------------------------------------------
 
 ORDERS = (
-    *("least_modified", "same_second", "limit_above_maximum", "empty_list", "consignments", "embedded_lines"),
-    *("without_accept", "existing_sale", "unknown_sale", "created_sale", "tax_amount", "number_text", "amounts"),
-    *("user_agent", "sku_lookup"),
+    *("least_modified", "least_id", "same_second", "limit_above_maximum", "empty_list", "consignments"),
+    *("embedded_lines", "without_accept", "existing_sale", "unknown_sale", "created_sale", "tax_amount"),
+    *("number_text", "amounts", "user_agent", "sku_lookup"),
 )
 """How lists, numbers and ids are told touches every story, though none in particular: these are turned all at once."""
 

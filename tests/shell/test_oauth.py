@@ -16,8 +16,8 @@ import pytest
 import requests
 import simplejson
 from loopback import Answer, Loopback, html, json_answer, loopback_server
-from shop import Killed, Time, _Line
-from wsgi import BASE_URL
+from shop import Killed, Time
+from wsgi import BASE_URL, mount
 
 from bcpoll import logs
 from bcpoll.adapters import oauth, pos
@@ -53,14 +53,14 @@ class Account:
 
     def new_endpoint(self, application: Application = APPLICATION) -> TokenEndpoint:
         client = token_client(BASE_URL, self.time)
-        client._session.mount(BASE_URL, _Line(self.world))
+        mount(client._session, self.world)
         return TokenEndpoint(client, application, clock=self.time.clock)
 
     def log_in(self) -> TokenPair:
         """What somebody does at the POS's page, and what `bcpoll login` does then."""
         url = oauth.login_url(BASE_URL + "/connect", APPLICATION, scopes=SCOPES, state="ours")
         browser = requests.Session()
-        browser.mount(BASE_URL, _Line(self.world))
+        mount(browser, self.world)
         back = browser.get(url, allow_redirects=False, timeout=5).headers["Location"]
         return oauth.connect(self.endpoint, self.file, oauth.read_redirect(back, APPLICATION, state="ours"))
 
@@ -71,7 +71,7 @@ class Account:
     def asks(self, tokens: TokenSource) -> str:
         """Read something from the POS; gives the name of the account."""
         with pos.connect(BASE_URL, tokens, clock=self.time.clock) as client:
-            client._session.mount(BASE_URL, _Line(self.world))
+            mount(client._session, self.world)
             return LightspeedPos(client).retailer().name
 
     @property
@@ -433,7 +433,7 @@ def test_the_limit_of_the_token_endpoint_does_not_slow_the_rest_down(account: Ac
     tokens = account.process()
 
     with pos.connect(BASE_URL, tokens, clock=account.time.clock) as client:
-        client._session.mount(BASE_URL, _Line(account.world))
+        mount(client._session, account.world)
         LightspeedPos(client).retailer()
         assert client.budget.limit == 650
 
@@ -548,7 +548,7 @@ def test_workers_that_are_refused_together_renew_once(account: Account) -> None:
 
     def work() -> None:
         with pos.connect(BASE_URL, tokens, clock=account.time.clock) as client:
-            client._session.mount(BASE_URL, _Line(account.world))
+            mount(client._session, account.world)
             token = tokens.current()
             together.wait(10)
             assert tokens.renewed(token) == tokens.current()

@@ -38,6 +38,7 @@ class Till:
             "quantity": quantity,
             "pricing": pricing,
             "tax": tax_part,
+            "_metadata": {"is_price_override": True},
             **more,
         }
 
@@ -253,7 +254,8 @@ def test_the_login_page_sends_nobody_back_for_an_application_that_it_does_not_kn
 def test_the_token_endpoint_has_a_limit_of_its_own(world: World, client: Client) -> None:
     world.limits = Limits(pos_quota=50, token_quota=1)
     assert refresh(client, "refresh-token").headers["X-RateLimit-Limit"] == "1"
-    assert refresh(client, world.tokens.refresh).status_code == 429
+    over = refresh(client, world.tokens.refresh)
+    assert (over.status_code, over.headers["X-RateLimit-Reset"]) == (429, str(int(NOON.timestamp()) + 60))
     assert client.pos("GET", "/taxes").headers["X-RateLimit-Limit"] == "50"
 
 
@@ -268,6 +270,11 @@ def test_a_closed_sale_is_kept_with_totals_and_lowers_the_stock(till: Till, clie
     assert sale["payments"][0]["type"]["name"] == "Cash"
     assert client.pos("GET", f"/sales/{mine}").json()["data"] == sale
     assert till.left == 17
+
+
+def test_a_price_is_the_products_own_unless_it_is_marked_as_an_override(till: Till) -> None:
+    sale = till.post(till.sale(line_items=[till.line(price=12.5), till.line(price=12.5, _metadata={})]))
+    assert [line["pricing"]["price"] for line in sale["line_items"]] == [12.5, 10]
 
 
 def test_totals_are_exact_where_doubles_are_not(till: Till) -> None:
@@ -337,6 +344,8 @@ BROKEN = {
     "is not a UUID": lambda till: till.sale(id="100"),
     "do not go together": lambda till: till.sale(attributes=["pickup", "delivery"]),
     "is not a number": lambda till: till.sale(paid="ten"),
+    "is not a time": lambda till: till.sale(date="yesterday"),
+    "has no offset": lambda till: till.sale(date="2026-11-20T12:00:00"),
 }
 
 
@@ -376,9 +385,9 @@ def delivery(till: Till, **changes: Any) -> dict[str, Any]:
 
 def test_a_pending_delivery_awaits_fulfilment(till: Till, client: Client) -> None:
     sale = till.post(delivery(till))
-    waiting = client.pos("GET", "/fulfillments", sale_id=sale["id"]).json()["data"]
+    waiting = [row for row in till.pos.fulfillments.values() if row["sale_id"] == sale["id"]]
     assert (waiting[0]["state"], waiting[0]["type"], till.left) == ("OPEN", "DISPATCH", 20)
-    assert client.pos("GET", f"/inventory/{till.mug}").json()[0]["quantity_to_procure"] == 2
+    assert client.pos("POST", "/inventory", {"product_id": till.mug}).json()[0]["quantity_to_procure"] == 2
 
 
 def test_fulfilling_closes_the_sale_once(till: Till, client: Client) -> None:
@@ -387,7 +396,7 @@ def test_fulfilling_closes_the_sale_once(till: Till, client: Client) -> None:
         assert client.pos("POST", "/fulfillments/fulfill", {"sale_id": sale["id"]}).status_code == 200
     assert client.pos("GET", f"/sales/{sale['id']}").json()["data"]["state"] == "closed"
     assert till.left == 18
-    assert client.pos("GET", f"/inventory/{till.mug}").json()[0]["quantity_to_procure"] == 0
+    assert client.pos("POST", "/inventory", {"product_id": till.mug}).json()[0]["quantity_to_procure"] == 0
 
 
 def test_a_delivery_needs_an_address(till: Till) -> None:
@@ -433,7 +442,8 @@ def test_creating_a_product_answers_its_id_in_a_list(till: Till, client: Client)
     stock = [{"outlet_id": till.outlet, "current_amount": 7}]
     body = {"name": "Kettle", "sku": "KETTLE", "price_excluding_tax": 129, "inventory": stock}
     (product_id,) = client.pos("POST", "/products", body).json()["data"]
-    product = client.pos("GET", f"/products/{product_id}").json()["data"]
+    product = till.pos.products.get(product_id)
+    assert product is not None
     assert (product["sku"], product["has_inventory"], till.pos.stock("KETTLE", "Main Store")) == ("KETTLE", True, 7)
 
 
@@ -487,13 +497,6 @@ def test_customers_are_searched_without_regard_to_case(till: Till, client: Clien
     till.pos.delete(till.pos.customers, till.pos.add_customer("Ada", "Gone", "ada@example.com"))
     found = client.pos("GET", "/search", type="customers", email="ada@example.COM").json()["data"]
     assert [row["id"] for row in found] == [first]
-
-
-def test_a_customer_is_found_under_the_changed_address(till: Till, client: Client) -> None:
-    ada = till.pos.add_customer("Ada", "Teacup", "ada@example.com")
-    client.pos("PUT", f"/customers/{ada}", {"first_name": "Ada", "last_name": "Saucer", "email": "new@example.com"})
-    assert client.pos("GET", "/search", type="customers", email="ada@example.com").json()["data"] == []
-    assert client.pos("GET", "/search", type="customers", email="new@example.com").json()["data"][0]["id"] == ada
 
 
 # Stock
@@ -646,7 +649,8 @@ def test_switch_edit_of_closed(world: World, till: Till, position: Any, status: 
 def test_switch_left_out_on_put(world: World, till: Till, position: Any, count: int) -> None:
     world.switch(left_out_on_put=position)
     sale = till.post(till.sale())
-    assert len(till.put(sale["id"], till.sale())["payments"]) == count
+    changed = till.put(sale["id"], till.sale())
+    assert (len(changed["payments"]), len(changed["line_items"])) == (count, count)
 
 
 @pytest.mark.parametrize(("position", "status"), [("accepted", 200), ("refused", 409)])
@@ -675,6 +679,7 @@ def test_switch_tax_amount(world: World, till: Till, position: Any, status: int)
 def test_switch_number_text(world: World, till: Till, position: Any, status: int) -> None:
     world.switch(number_text=position)
     till.post(till.sale(line_items=[till.line(price="10.00", tax="0.8")]), status)
+    till.post(till.sale(line_items=[till.line() | {"pricing": {"price": 10, "discount": "1"}}]), status)
 
 
 @pytest.mark.parametrize(("position", "status"), [("optional", 200), ("required", 422)])

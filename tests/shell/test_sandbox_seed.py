@@ -157,7 +157,6 @@ def test_sold_gift_certificates_are_never_discounted() -> None:
 def test_each_kind_of_coupon_takes_off_its_own(coupon: Coupon, expected: str) -> None:
     items = (Item(name="a", sku="A", price="10", quantity=2), Item(name="b", sku="B", price="5"))
     found = sums(*items, coupons=(coupon,), parcels=(Parcel(cost="6.00"),), tax_rate="0")
-    assert found.coupon_amounts == (Decimal(expected),)
     assert found.total.inc == Decimal("31.00") - Decimal(expected)
 
 
