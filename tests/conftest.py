@@ -62,14 +62,39 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
 
 
+_SAID = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def say_at_end(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Says a line below the dots: what an experiment counted, whichever process it ran in."""
+    return pytestconfig.stash.setdefault(_SAID, []).append
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was said in a process of xdist over to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["said"] = session.config.stash.get(_SAID, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what was said there; a process that died has said nothing."""
+    node.config.stash.setdefault(_SAID, []).extend(getattr(node, "workeroutput", {}).get("said", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was said."""
+    for line in sorted(config.stash.get(_SAID, [])):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="module")
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+def tally(request: pytest.FixtureRequest, say_at_end: Callable[[str], None]) -> Iterator[Counter[str]]:
     """Counts the points at which a module lets something go wrong; says in the end how many, after its `TALLIED`."""
     points: Counter[str] = Counter()
     yield points
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(f"\n{request.module.TALLIED} {points.total()} points: {dict(points)}")
+    say_at_end(f"{request.module.TALLIED} {points.total()} points: {dict(points)}")
 
 
 def _stays_here(family: int, address: Any) -> bool:

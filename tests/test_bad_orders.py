@@ -295,10 +295,12 @@ def test_a_few_hundred_bad_orders_do_no_harm() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "settings"), [(7_000, {}), (3_000, OTHER_WAY)], ids=["plain", "other way"])
-def test_ten_thousand_bad_orders_do_no_harm(count: int, settings: Mapping[str, Any]) -> None:
+def test_ten_thousand_bad_orders_do_no_harm(
+    count: int, settings: Mapping[str, Any], say_at_end: Callable[[str], None]
+) -> None:
     fates = bad_orders(count, seed=2026, settings=settings)
 
-    print("", *(f"{number:6} {what}" for what, number in fates.most_common()), sep="\n")
+    say_at_end(f"{count} bad orders: {dict(fates.most_common())}")
     aside = sum(number for what, number in fates.items() if what.startswith("set aside"))
     assert count / 5 < aside < count * 4 / 5
     assert fates["sale"] > count / 5
@@ -504,12 +506,12 @@ def test_odd_answers_of_the_pos_do_no_harm(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_hundreds_of_odd_answers_of_the_pos_do_no_harm() -> None:
+def test_hundreds_of_odd_answers_of_the_pos_do_no_harm(say_at_end: Callable[[str], None]) -> None:
     shops = [live_with_odd_answers(seed) for seed in range(4, 100)]
 
     for shop in shops:
         no_harm_done(shop)
     spoiled = sum(shop.spoiled_answers for shop in shops)
     waiting = Counter(item.reason.value for shop in shops for item in shop.review())
-    print("", f"{spoiled} answers spoiled; orders that wait at last: {dict(waiting)}", sep="\n")
+    say_at_end(f"{spoiled} answers of the POS spoiled; orders that wait at last: {dict(waiting)}")
     assert spoiled > 500

@@ -829,13 +829,15 @@ def month_of(seed: int, path: Path, monkeypatch: pytest.MonkeyPatch, days: int =
     return Month(seed, path, days)
 
 
-def test_nothing_is_lost_or_doubled_in_a_month(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_lost_or_doubled_in_a_month(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say_at_end: Callable[[str], None]
+) -> None:
     month = month_of(seed, tmp_path / "bcpoll.db", monkeypatch)
     print(month.account)
 
     month.live()
 
-    print(dict(month.counts))
+    say_at_end(f"a month from seed {seed}: {dict(month.counts)}")
     print({f"{fault.name} at the {side}": times for (side, fault), times in month.faults.items()})
     print("orders and bytes at noon:", month.sizes)
     assert month.counts["orders"] >= 1_000

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -19,7 +20,7 @@ SHARES = (0, 0, 0, 0, 5, 10, 15, 33, 50, 100)
 
 
 @pytest.mark.slow
-def test_not_a_cent_is_lost_or_made_over_a_hundred_thousand_orders(capsys: pytest.CaptureFixture[str]) -> None:
+def test_not_a_cent_is_lost_or_made_over_a_hundred_thousand_orders(say_at_end: Callable[[str], None]) -> None:
     chance = random.Random(SEED)
     shop = a_shop()
     told, cents = Counter[str](), ZERO
@@ -31,10 +32,9 @@ def test_not_a_cent_is_lost_or_made_over_a_hundred_thousand_orders(capsys: pytes
         cents += off(order, desired.sale)
         told[MODES[order["is_tax_inclusive_pricing"]]] += 1
         told["lines"] += len(desired.sale.lines)
-    with capsys.disabled():
-        lines = told.pop("lines")
-        modes = ", ".join(f"{count} priced {mode}" for mode, count in sorted(told.items()))
-        print(f"\n{COUNT} orders from seed {SEED} ({modes}), {lines} lines: {cents} of difference")
+    lines = told.pop("lines")
+    modes = ", ".join(f"{count} priced {mode}" for mode, count in sorted(told.items()))
+    say_at_end(f"{COUNT} orders from seed {SEED} ({modes}), {lines} lines: {cents} of difference")
     assert cents == ZERO
 
 
